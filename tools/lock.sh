@@ -1,0 +1,33 @@
+#!/bin/sh
+# Compile requirements.lock from pyproject.toml and constraints.txt (`make lock`).
+#
+# The resolver is uv, in an environment of its own, because it resolves for every platform and
+# Python version at once: the lock says with markers what is needed where.  Pins that are still
+# allowed are kept; delete requirements.lock first to move everything to its newest release.
+set -eu
+cd "$(dirname "$0")/.."
+UV_VERSION=0.13.8
+tools=_build/lock-tools
+new=_build/requirements.new
+
+mkdir -p _build
+[ -x "$tools/bin/uv" ] || {
+    .venv/bin/python -m venv "$tools"
+    "$tools/bin/python" -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"
+}
+if [ -f requirements.lock ]; then cp requirements.lock "$new"; else rm -f "$new"; fi
+"$tools/bin/uv" pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras \
+    -c constraints.txt --annotation-style line --no-header --no-emit-index-url \
+    --no-emit-find-links -o "$new"
+
+# Two things are taken out.  A local version such as torch's "+cpu" exists in no public index, and
+# "==2.13.0" is met by the CPU build all the same.  The CUDA libraries belong to torch's GPU build
+# alone: pip adds them where that build is chosen, and nobody else should have to fetch them.
+{
+    echo "# Compiled by 'make lock' from pyproject.toml and constraints.txt; do not edit by hand."
+    sed -e 's/^\([a-z0-9._-]*==[0-9a-z.]*\)+[a-z0-9.]*/\1/' \
+        -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' "$new"
+} > requirements.lock.tmp
+mv requirements.lock.tmp requirements.lock
+rm -f "$new"
+grep -c == requirements.lock | sed 's/$/ releases pinned in requirements.lock/'
