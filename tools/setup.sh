@@ -43,7 +43,7 @@ described() {
 ready() {
     [ -f "$VENV/.hb-ready" ] && [ ! -e "$VENV/.hb-unfinished" ] &&
         [ "$(cat "$VENV/.hb-ready")" = "$(described)" ] &&
-        "$PY" -c 'import hblib' 2>/dev/null </dev/null
+        "$PY" -I -c 'import hblib' 2>/dev/null </dev/null
 }
 
 usable_venv() {
@@ -69,9 +69,10 @@ find_python() {
     # name on the PATH may be a shim that runs nothing.  First the releases the lock is tested with
     # and that all packages are built for.  An active environment's python stands for the
     # interpreter it was made from, so that no other environment shines through.
+    set -- python3.11 python3.12 python3.13 python3 python3.14 python
+    [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
     old= bare=
-    for name in ${PYTHON:+"$PYTHON"} ${PYTHON:-python3.11 python3.12 python3.13 python3 python3.14 python}
-    do
+    for name in "$@"; do
         found=$("$name" -c "$PROBE" 2>/dev/null </dev/null) || continue
         state=${found%% *} rest=${found#* }
         version=${rest%% *} path=${rest#* }
@@ -125,12 +126,12 @@ logged() {
     what=$1; shift
     printf '\n$ %s\n' "$*" >>"$LOG"
     "$@" >>"$LOG" 2>&1 </dev/null &
-    child=$! waited=0
+    child=$! next=$(($(date +%s) + 20))
     while kill -0 "$child" 2>/dev/null; do
-        sleep 1
-        waited=$((waited + 1))
-        [ $((waited % 20)) -ne 0 ] ||
-            say "  ... $what, $waited s, $(grep -c '^Collecting' "$LOG") packages looked up"
+        sleep 0.2 2>/dev/null || sleep 1
+        [ "$(date +%s)" -lt "$next" ] && continue
+        next=$((next + 20))
+        say "  ... $what: $(grep -c '^Collecting' "$LOG") looked up, $(($(date +%s) - began)) s so far"
     done
     wait "$child" || { child=; explain "$what"; }
     child=

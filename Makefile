@@ -1,0 +1,69 @@
+# The Hidden Basis.  `make` alone lists what can be made; everything but that list sets up .venv
+# first (tools/setup.sh, which returns at once when there is nothing to do).
+
+BIN := .venv/bin
+PORT ?= 8000
+
+# One run must not depend on the caller's shell: no other environment's packages, no personal
+# start-up files, and one thread a process, so that sums are added in the same order everywhere and
+# two processes fill two cores.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH MPLBACKEND
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PYTHON HB_LOCK
+export PYTHONNOUSERSITE := 1
+export PYTHONUTF8 := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export JUPYTER_PLATFORM_DIRS := 1
+export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/var/jupyter
+export IPYTHONDIR := $(CURDIR)/.venv/var/ipython
+export MPLCONFIGDIR := $(CURDIR)/.venv/var/matplotlib
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup book html test live chapter sweep bench lock lint clean distclean
+
+help: ## this list
+	@echo "The Hidden Basis: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## make or repair the environment in .venv (every other target does this first)
+	@sh tools/setup.sh
+
+book: setup ## bring the book up to date: re-execute the stale chapters, build _build/html/index.html
+	$(BIN)/hb execute
+	@$(MAKE) --no-print-directory html
+
+html: setup ## build the site from the notebooks as they are, executing nothing
+	@sh tools/site.sh
+
+test: setup ## all tests: library, set-up, site, and every chapter rerun and compared
+	@sh tools/test.sh
+
+live: setup ## serve the book at http://localhost:8000 (PORT=...) and rebuild it at every change
+	@$(BIN)/python tools/live.py $(PORT)
+
+chapter: setup ## run one chapter with other parameters: make chapter CH=02_rotation P="seed=3 k=8"
+	@test -n "$(CH)" || { echo 'Name a chapter: make chapter CH=02_rotation P="seed=3 k=8"' >&2; exit 2; }
+	@$(BIN)/hb run $(CH) $(P)
+
+sweep: setup ## run a chapter over its grid of parameters: make sweep CH=02_rotation
+	@test -n "$(CH)" || { echo 'Name a chapter: make sweep CH=02_rotation' >&2; exit 2; }
+	@$(BIN)/hb sweep $(CH)
+
+bench: setup ## time the library against its peers
+	@$(BIN)/python -m benchmarks
+
+lock: setup ## compile requirements.lock anew from pyproject.toml and constraints.txt
+	@sh tools/lock.sh
+
+lint: setup ## check the code's style
+	@$(BIN)/ruff check .
+
+clean: ## remove what was built (_build)
+	rm -rf _build
+
+distclean: clean ## remove the environment as well (.venv)
+	rm -rf .venv
