@@ -1,0 +1,237 @@
+"""Parameters of a chapter: declared in one cell, checked before a run, echoed by the run.
+
+A chapter declares its parameters in exactly one cell, tagged ``parameters``, as plain assignments
+of literals. The next cell echoes them, so that the page shows the values the results belong to::
+
+    parameters.echo(seed=seed, k=k)
+
+The echo also carries the values in machine-readable form. A run that was asked for other values
+than the ones it echoes is an error, so no sweep can silently repeat the defaults.
+"""
+
+import ast
+import html
+import json
+import math
+
+import yaml
+
+MIME = "application/vnd.hblib.parameters+json"
+
+
+def echo(**values):
+    """Display the parameters a chapter really uses.
+
+    Parameters
+    ----------
+    **values : bool, int, float, str, None, or list or dict of these
+        Every name of the parameters cell with its present value, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If no value is given, or one has no JSON form.
+    """
+    from IPython.display import display
+
+    if not values:
+        raise ValueError("echo() needs the chapter's parameters, for example echo(seed=seed)")
+    for name, value in values.items():
+        if not _is_plain(value):
+            raise ValueError(
+                f"parameter {name!r} is {value!r}; allowed are numbers, strings, True, False, "
+                "None, and lists and dicts of these"
+            )
+    rows = "".join(
+        f'<tr><th scope="row"><code>{html.escape(name)}</code></th>'
+        f"<td><code>{html.escape(repr(value))}</code></td></tr>"
+        for name, value in values.items()
+    )
+    table = f"<table><caption>Parameters of this run</caption><tbody>{rows}</tbody></table>"
+    text = "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    display({"text/plain": text, "text/html": table, MIME: values}, raw=True)
+
+
+def declared(notebook):
+    """Names and defaults of a notebook's parameters.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    dict
+        Name to default value, in the order of the cell.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one cell tagged ``parameters``, or it holds anything but plain
+        assignments of literals (a derived value would not follow an injected one).
+    """
+    cell = cell_of(notebook)
+    defaults = {}
+    for statement in ast.parse(cell.source).body:
+        line = ast.get_source_segment(cell.source, statement)
+        try:
+            (target,) = statement.targets
+            name, value = target.id, ast.literal_eval(statement.value)
+        except (AttributeError, ValueError):
+            value = name = None
+        if name is None or not _is_plain(value):
+            raise ValueError(
+                f"the parameters cell may only assign literals to names, not {line!r}; "
+                "allowed are numbers, strings, True, False, None, and lists and dicts of these"
+            )
+        if name in defaults:
+            raise ValueError(f"the parameters cell assigns {name!r} twice")
+        defaults[name] = value
+    return defaults
+
+
+def cell_of(notebook):
+    """The one cell tagged ``parameters``.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or more than one.
+    """
+    cells = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    ]
+    if len(cells) != 1:
+        raise ValueError(
+            f"a chapter needs exactly one cell tagged 'parameters', this one has {len(cells)}"
+        )
+    return cells[0]
+
+
+def check(given, defaults):
+    """All parameters of a run, checked by name and type.
+
+    Parameters
+    ----------
+    given : dict
+        The values to change.
+    defaults : dict
+        As from `declared`.
+
+    Returns
+    -------
+    dict
+        `defaults` with the given values; an int given for a float becomes one.
+
+    Raises
+    ------
+    ValueError
+        For a name the chapter does not have, or a value of another type than its default.
+
+    Examples
+    --------
+    >>> check({"lr": 1}, {"seed": 0, "lr": 0.1})
+    {'seed': 0, 'lr': 1.0}
+    """
+    for name in given:
+        if name not in defaults:
+            raise ValueError(f"unknown parameter {name!r}; allowed are {', '.join(defaults)}")
+    return {
+        name: _as_type_of(default, given[name], name) if name in given else default
+        for name, default in defaults.items()
+    }
+
+
+def parse(assignments, defaults):
+    """Parameters from a command line, such as ``["k=8", "loss=poisson"]``.
+
+    Values are Python or YAML literals; a parameter whose default is a string takes the text as
+    it stands.
+
+    Returns
+    -------
+    dict
+        Only the names given; pass it to `check`.
+
+    Raises
+    ------
+    ValueError
+        If an assignment has no ``=``, or names a parameter twice.
+    """
+    given = {}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not (equals and name):
+            raise ValueError(f"{assignment!r} is not an assignment; write name=value, as in k=8")
+        if name in given:
+            raise ValueError(f"parameter {name!r} is given twice")
+        given[name] = text if isinstance(defaults.get(name), str) else _literal(text)
+    return given
+
+
+def echoed(notebook):
+    """The values an executed notebook says it used.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If the notebook does not echo its parameters exactly once.
+    """
+    found = [
+        output.data[MIME]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if MIME in output.get("data", {})
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"a chapter must echo its parameters once (parameters.echo), this one did so "
+            f"{len(found)} times"
+        )
+    return dict(found[0])
+
+
+def _literal(text):
+    # Python first: YAML 1.1 would read 1e-3 as a string.
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError(f"{text!r} is neither a Python nor a YAML literal") from None
+
+
+def _is_plain(value):
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) in (bool, int, str)
+
+
+def _as_type_of(default, value, name):
+    if type(default) is float and type(value) is int:
+        return float(value)
+    if type(default) is list and type(value) is list and default:
+        return [_as_type_of(default[0], item, f"{name}[{i}]") for i, item in enumerate(value)]
+    if not _is_plain(value) or (default is not None and type(value) is not type(default)):
+        raise ValueError(
+            f"parameter {name!r} must be of type {type(default).__name__} "
+            f"(default {json.dumps(default)}), not {value!r}"
+        )
+    return value
