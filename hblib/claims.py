@@ -1,0 +1,469 @@
+"""Claims: registered once, checked in a chapter, collected in the ledger.
+
+A **claim** is one statement with an id such as ``rotation.gd-equivariant``. The register,
+``book/claims.yml``, fixes beforehand what will be measured, the criterion that settles it
+(`hblib.criteria`) and a control that must meet a criterion of its own, or the check proves nothing.
+A chapter then calls
+
+    claims.check("rotation.gd-equivariant", measured, control=measured_on_the_control)
+
+and the verdict follows; nobody types it:
+
+==============================  =================================================================
+verdict                         when
+==============================  =================================================================
+``reproduced``                  criterion met (the register may ask instead for
+                                ``reproduced with a caveat``, and then states the caveat)
+``corrected``                   criterion not met, but the statement as we mend it met its own
+``refuted``                     criterion not met
+``open``                        undecided: the interval straddles the threshold
+``invalid``                     the control did not come out as registered, whatever the rest
+==============================  =================================================================
+
+`check` returns a `Record`. As the last expression of a cell it is shown as a card and stored in the
+notebook as data; `read_records` and `ledger` find it there again.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import yaml
+
+from hblib import criteria
+from hblib.cards import card_anchor, card_html, card_text, ledger_anchor, num, text_to_html
+
+__all__ = [
+    "Record", "card_anchor", "check", "count_verdicts", "ledger", "ledger_anchor", "load_register",
+    "num", "read_records", "summary", "text_to_html",
+]  # fmt: skip
+
+REGISTER = Path(__file__).resolve().parents[1] / "book" / "claims.yml"
+MIME = "application/vnd.hblib.claim+json"
+VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid")
+NOT_TESTED = "not yet tested"
+
+_KINDS = ("theorem", "effect")
+_SOURCES = ("000", "001", "002", "003", "004", "ext")
+_checked: dict[str, Record] = {}  # this kernel's records; checking again replaces
+
+
+# ---------------------------------------------------------------- the register
+
+
+def load_register(path: str | Path | None = None) -> dict[str, dict]:
+    """Read the register of claims and validate every entry.
+
+    Parameters
+    ----------
+    path : path, optional
+        A YAML list of entries; by default ``book/claims.yml`` of this repository.
+
+    Returns
+    -------
+    dict
+        Claim id -> entry, in the order of the file. ``criterion`` is None for a claim whose
+        criterion is not yet fixed; such a claim cannot be checked.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        One sentence that names the entry and the field.
+
+    Examples
+    --------
+    >>> load_register()["rotation.gd-equivariant"]["kind"]
+    'theorem'
+    """
+    path = REGISTER if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the register of claims is not at {path}: hblib runs from a clone of the book, "
+            "installed with 'pip install -e .'"
+        )
+    return dict(_read_register(path, path.stat().st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=4)
+def _read_register(path: Path, _mtime: int) -> dict[str, dict]:
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is not valid YAML: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{path.name} must be a list of claims, each beginning '- id:'")
+    register: dict[str, dict] = {}
+    for number, entry in enumerate(entries, start=1):
+        where = f"{path.name}, entry {number}"
+        entry = _validated(entry, where)
+        if entry["id"] in register:
+            raise ValueError(f"{where}: the id '{entry['id']}' is registered twice")
+        register[entry["id"]] = entry
+    return register
+
+
+def _validated(entry: dict, where: str) -> dict:
+    if isinstance(entry, dict) and "id" in entry:
+        where += f" ({entry['id']})"
+    required = {"id", "chapter", "source", "kind", "statement", "statistic", "criterion", "control"}
+    criteria.check_keys(entry, required, {"verdict_if_met", "caveat", "as_mended"}, where)
+    if not re.fullmatch(r"[a-z]+\.[a-z0-9-]+", str(entry["id"])):
+        raise ValueError(f"{where}: an id looks like 'rotation.gd-equivariant'")
+    if not re.fullmatch(r"\d\d_[a-z_]+", str(entry["chapter"])):
+        raise ValueError(f"{where}: 'chapter' looks like '02_rotation', got {entry['chapter']!r}")
+    for field, allowed in (("source", _SOURCES), ("kind", _KINDS)):
+        if entry[field] not in allowed:
+            raise ValueError(
+                f"{where}: '{field}' must be one of {', '.join(allowed)} (as text), "
+                f"got {entry[field]!r}"
+            )
+    settled = entry["criterion"] is not None
+    control = entry["control"]
+    for name, part, keys in (
+        ("control", control, {"statement"} | ({"criterion"} if settled else set())),
+        ("as_mended", entry.get("as_mended"), {"statement", "statistic", "criterion"}),
+    ):
+        if part is None and name != "control":
+            continue
+        criteria.check_keys(part, keys, set(), f"{where}: '{name}'")
+        if "criterion" in part:
+            criteria.validate(part["criterion"], f"{where}: '{name}'")
+    texts = [(k, entry[k]) for k in ("statement", "statistic", "caveat") if k in entry]
+    texts += [("control", control["statement"])]
+    for name, text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"{where}: '{name}' must be a sentence, got {text!r}")
+    if not settled:
+        if extra := entry.keys() & {"verdict_if_met", "caveat", "as_mended"}:
+            raise ValueError(f"{where}: {', '.join(sorted(extra))} without a criterion")
+        return entry
+    criteria.validate(entry["criterion"], where)
+    if entry.get("verdict_if_met") not in VERDICTS[:2]:
+        raise ValueError(
+            f"{where}: 'verdict_if_met' must be 'reproduced' or 'reproduced with a caveat', "
+            f"got {entry.get('verdict_if_met')!r}"
+        )
+    if (entry["verdict_if_met"] == VERDICTS[1]) != ("caveat" in entry):
+        raise ValueError(f"{where}: 'caveat' goes with 'reproduced with a caveat' and only with it")
+    return entry
+
+
+def _find(id: str, register: Mapping[str, dict]) -> dict:
+    if id not in register:
+        near = difflib.get_close_matches(id, register, n=1, cutoff=0.4)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(f"no claim '{id}' is registered in book/claims.yml{hint}")
+    return register[id]
+
+
+# ---------------------------------------------------------------- one record
+
+
+@dataclass(frozen=True)
+class Record:
+    """One checked claim: what was registered, what was found, and the verdict.
+
+    `control` and `mended` hold ``statement, criterion, outcome, estimate, interval, interval_kind,
+    n`` of their own; `mended` is None unless the register has an ``as_mended``.
+    """
+
+    id: str
+    chapter: str
+    source: str
+    kind: str
+    statement: str
+    statistic: str
+    criterion: dict
+    outcome: str
+    estimate: float
+    interval: list[float]
+    interval_kind: str
+    n: int
+    control: dict
+    mended: dict | None
+    verdict: str
+    caveat: str | None
+    note: str | None
+
+    def to_dict(self) -> dict:
+        """Return the record as plain data that JSON can hold."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Record:
+        """Make a record from `to_dict`'s data.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown.
+        """
+        criteria.check_keys(data, {f.name for f in fields(cls)}, set(), "claim record")
+        return cls(**data)
+
+    def __repr__(self) -> str:
+        return card_text(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/html": card_html(self), "text/plain": repr(self), MIME: self.to_dict()}
+
+
+def check(id: str, measured, *, control=None, mended=None, note=None, register=None) -> Record:
+    """Settle a registered claim by what was measured.
+
+    Parameters
+    ----------
+    id : str
+        A claim of the register, for example ``"rotation.gd-equivariant"``.
+    measured : array_like, shape (n,)
+        The registered statistic, one value per independent seed or instance; shape (n, j) for a
+        criterion of kind `ordering`.
+    control : array_like
+        The same for the registered control. Obligatory.
+    mended : array_like
+        The same for the statement as mended; obligatory where the register has ``as_mended``.
+    note : str, optional
+        A sentence for the card on how it was measured.
+    register : dict, optional
+        By default the book's (`load_register`).
+
+    Returns
+    -------
+    Record
+        Shows itself as a card when it is the last expression of a cell, or by ``display(record)``.
+
+    Raises
+    ------
+    ValueError
+        If the id is unknown or has no criterion yet, the control is missing, or a sample is empty,
+        not finite or of the wrong shape.
+    """
+    entry = _find(id, load_register() if register is None else register)
+    if entry["criterion"] is None:
+        raise ValueError(f"{id} has no criterion yet: register one before measuring")
+    if control is None:
+        raise ValueError(
+            f"{id} was checked without its control ({entry['control']['statement']}): "
+            "pass control=..., the same statistic measured on it"
+        )
+    if (mended is None) != ("as_mended" not in entry):
+        has = "has" if mended is None else "has no"
+        needed = "pass mended=..." if mended is None else "leave mended out"
+        raise ValueError(f"{id} {has} 'as_mended' in the register: {needed}")
+    if note is not None and not (isinstance(note, str) and note.strip()):
+        raise ValueError(f"{id}: note must be a sentence or left out, got {note!r}")
+
+    found = criteria.judge(entry["criterion"], measured, f"{id}: measured")
+    found_control = _part(entry["control"], control, f"{id}: control")
+    found_mended = None if mended is None else _part(entry["as_mended"], mended, f"{id}: mended")
+    verdict = _verdict(entry, found.outcome, found_control, found_mended)
+    copied = ("id", "chapter", "source", "kind", "statement", "statistic", "criterion")
+    record = Record(
+        **{field: entry[field] for field in copied},
+        **asdict(found),
+        control=found_control,
+        mended=found_mended,
+        verdict=verdict,
+        caveat=entry.get("caveat"),
+        note=note,
+    )
+    _checked[id] = record
+    return record
+
+
+def _part(registered: Mapping, sample, where: str) -> dict:
+    finding = criteria.judge(registered["criterion"], sample, where)
+    kept = {field: registered[field] for field in ("statement", "criterion")}
+    return kept | asdict(finding)
+
+
+def _verdict(entry: Mapping, outcome: str, control: Mapping, mended: Mapping | None) -> str:
+    if control["outcome"] != "met":
+        return "invalid"
+    if outcome == "met":
+        return entry["verdict_if_met"]
+    if outcome == "undecided":
+        return "open"
+    return "corrected" if mended and mended["outcome"] == "met" else "refuted"
+
+
+# ---------------------------------------------------------------- one chapter
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The verdicts of one chapter, as a table; made by `summary`."""
+
+    chapter: str
+    records: tuple[Record, ...]
+
+    def __repr__(self) -> str:
+        width = max(len(r.id) for r in self.records)
+        return "\n".join(f"{r.id:<{width}}  {r.verdict}" for r in self.records)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr data-verdict="{r.verdict}"><th scope="row">'
+            f'<a href="#{card_anchor(r.id)}">{r.id}</a></th>'
+            f"<td>{text_to_html(r.statement)}</td><td>{r.verdict}</td></tr>"
+            for r in self.records
+        )
+        return (
+            f'<table class="hb-summary"><caption>Verdicts of this chapter</caption><thead><tr>'
+            '<th scope="col">Claim</th><th scope="col">Statement</th><th scope="col">Verdict</th>'
+            f"</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+
+def summary(chapter: str, register=None) -> Summary:
+    """Return the table of a chapter's verdicts; the last cell of a chapter shows it.
+
+    Parameters
+    ----------
+    chapter : str
+        For example ``"02_rotation"``.
+    register : dict, optional
+        By default the book's (`load_register`).
+
+    Raises
+    ------
+    ValueError
+        If the chapter has no claims, or one of them was not checked in this kernel.
+    """
+    register = load_register() if register is None else register
+    ids = [id for id, entry in register.items() if entry["chapter"] == chapter]
+    if not ids:
+        chapters = sorted({entry["chapter"] for entry in register.values()})
+        raise ValueError(f"no claims for chapter {chapter!r}; there are {', '.join(chapters)}")
+    if never := [id for id in ids if id not in _checked]:
+        raise ValueError(f"registered for {chapter} but never checked: {', '.join(never)}")
+    return Summary(chapter, tuple(_checked[id] for id in ids))
+
+
+# ---------------------------------------------------------------- the ledger
+
+
+def read_records(notebook: str | Path) -> list[dict]:
+    """Return the claim records in the outputs of an executed notebook, in order.
+
+    Parameters
+    ----------
+    notebook : path
+
+    Returns
+    -------
+    list of dict
+        See `Record.to_dict`.
+    """
+    nb = nbformat.read(notebook, as_version=4)
+    outputs = (out for cell in nb.cells for out in cell.get("outputs", ()))
+    return [dict(out["data"][MIME]) for out in outputs if MIME in out.get("data", {})]
+
+
+def ledger(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd.DataFrame:
+    """Bring the register and the records of the executed chapters together.
+
+    Parameters
+    ----------
+    register : dict
+        See `load_register`.
+    notebooks : iterable of paths
+        The chapters there are; a chapter is known by its file name without the ending.
+
+    Returns
+    -------
+    DataFrame
+        One row per registered claim, in the order of the register, with columns ``id, chapter,
+        source, kind, statement, criterion`` (in words), ``estimate, interval`` (low, high),
+        ``interval_kind, n, control`` (outcome), ``verdict, notebook`` (chapter or None) and
+        ``anchor`` (of the card). A claim of a chapter not among `notebooks` is
+        ``not yet tested`` and has None for all that would have been found.
+
+    Raises
+    ------
+    ValueError
+        If a claim of an existing chapter is missing, checked twice, invalid, unknown, in the wrong
+        chapter, or was judged by another criterion than the registered one. All are listed.
+    """
+    notebooks = [Path(path) for path in notebooks]
+    chapters = {path.stem for path in notebooks}
+    found = [(path.stem, Record.from_dict(r)) for path in notebooks for r in read_records(path)]
+    problems = _problems(register, chapters, found)
+    if problems:
+        raise ValueError("\n".join(problems))
+    records = {record.id: record for _, record in found}
+    rows = []
+    for id, entry in register.items():
+        row = {field: entry[field] for field in ("id", "chapter", "source", "kind", "statement")}
+        criterion, record = entry["criterion"], records.get(id)
+        row["criterion"] = None if criterion is None else criteria.in_words(criterion)
+        for field in ("estimate", "interval", "interval_kind", "n"):
+            row[field] = None if record is None else getattr(record, field)
+        row["control"] = None if record is None else record.control["outcome"]
+        row["verdict"] = NOT_TESTED if record is None else record.verdict
+        row["notebook"] = None if record is None else entry["chapter"]
+        row["anchor"] = card_anchor(id)
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"estimate": object, "n": object})
+
+
+def _problems(register: Mapping, chapters: set, found: list[tuple[str, Record]]) -> list[str]:
+    problems = []
+    for id, times in Counter(record.id for _, record in found).items():
+        if id not in register:
+            problems.append(f"{id}: checked in a notebook but not registered")
+        elif times > 1:
+            problems.append(f"{id}: checked {times} times, must be once")
+    for chapter, record in found:
+        entry = register.get(record.id)
+        if entry is None:
+            continue
+        if entry["chapter"] != chapter:
+            problems.append(
+                f"{record.id}: checked in {chapter} but registered for {entry['chapter']}"
+            )
+        if entry["criterion"] is None or not _agrees(record, entry):
+            problems.append(
+                f"{record.id}: its record does not follow from the criteria now registered; "
+                f"execute {chapter} again"
+            )
+        elif record.verdict == "invalid":
+            problems.append(
+                f"{record.id}: invalid, its control ({record.control['statement']}) "
+                f"came out '{record.control['outcome']}'"
+            )
+    checked = {record.id for _, record in found}
+    for id, entry in register.items():
+        if entry["chapter"] in chapters and id not in checked:
+            problems.append(f"{id}: registered for {entry['chapter']} but never checked there")
+    return problems
+
+
+def _agrees(record: Record, entry: Mapping) -> bool:
+    mended = entry.get("as_mended")
+    return (
+        record.criterion == entry["criterion"]
+        and record.control["criterion"] == entry["control"]["criterion"]
+        and (record.mended or {}).get("criterion") == (mended or {}).get("criterion")
+        and record.verdict == _verdict(entry, record.outcome, record.control, record.mended)
+    )
+
+
+def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
+    """Count the verdicts of a ledger; every verdict there is appears, with 0 if need be.
+
+    Examples
+    --------
+    >>> count_verdicts(ledger(load_register(), []))["reproduced"]
+    0
+    """
+    counts = table["verdict"].value_counts()
+    return {verdict: int(counts.get(verdict, 0)) for verdict in (*VERDICTS, NOT_TESTED)}
