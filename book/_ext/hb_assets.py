@@ -1,0 +1,43 @@
+"""Serve every asset from the site itself.
+
+MathJax comes as one file from the wheel ``sphinx-mathjax-offline``; the extension of that name
+would copy 24 MB more. Thebe is dropped: it needs a remote kernel, and its start-up script declares
+the same constant twice, which is a script error on every page.
+"""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+from sphinx.errors import ExtensionError
+
+MATHJAX = "mathjax-tex-svg.js"
+
+
+def gather(app, config):
+    """Copy MathJax beside the build and add that folder to the static path."""
+    files = importlib.metadata.files("sphinx-mathjax-offline") or []
+    source = next((f.locate() for f in files if f.match("static/mathjax/tex-svg.js")), None)
+    if source is None:
+        raise ExtensionError("sphinx-mathjax-offline holds no static/mathjax/tex-svg.js.")
+    vendor = Path(app.outdir).parent / "vendor"
+    vendor.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, vendor / MATHJAX)
+    config.html_static_path = [*config.html_static_path, str(vendor)]
+
+
+def _is_thebe(script):
+    body = (getattr(script, "attributes", None) or {}).get("body") or ""
+    return "THEBE_JS_URL" in body or "thebe" in str(getattr(script, "filename", "") or "")
+
+
+def drop_thebe(app, pagename, templatename, context, doctree):
+    """Remove Thebe's scripts and styles from the page."""
+    for key in ("script_files", "css_files"):
+        context[key] = [entry for entry in context.get(key, []) if not _is_thebe(entry)]
+
+
+def setup(app):
+    app.connect("config-inited", gather)
+    app.connect("html-page-context", drop_thebe, priority=900)  # after everybody has added theirs
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,326 @@
+"""Pages made from the claims: ledger, counts, sweeps, status.
+
+Everything here reads the register, the executed chapters and the committed sweep tables through
+`hblib`; nothing is typed twice. Each page notes what it was made from, so that Sphinx makes it again
+when any of that changes.
+"""
+
+import importlib.metadata
+import platform
+import posixpath
+import re
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from hblib import claims, execute, sweep
+
+SOURCES = {
+    "000": "Wilson 2016",
+    "001": "Pechyonkin 2017",
+    "002": "Johnson 2019",
+    "003": "Goh 2016",
+    "004": "Tan 2015",
+    "ext": "this book",
+}
+MAIN_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "matplotlib", "gensim", "sympy",
+                 "papermill", "dask", "nbval", "jupyter-book", "sphinx", "myst-nb")
+
+logger = logging.getLogger(__name__)
+
+
+class tag(nodes.General, nodes.TextElement):
+    """An HTML element with attributes that docutils has no node for."""
+
+    def __init__(self, name, *children, **attributes):
+        super().__init__("", "", *map(_as_node, children))
+        self["name"] = name
+        self["html"] = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+
+
+def _as_node(child):
+    return nodes.Text(child) if isinstance(child, str) else child
+
+
+def _visit_tag(translator, node):
+    html = "".join(f' {key}="{translator.attval(str(value))}"' for key, value in node["html"].items()
+                   if value is not None)
+    translator.body.append(f"<{node['name']}{html}>")
+
+
+def _depart_tag(translator, node):
+    translator.body.append(f"</{node['name']}>")
+
+
+def badge(verdict):
+    """The verdict as a coloured label with an icon."""
+    return tag("span", verdict, class_="hb-verdict", data_verdict=verdict)
+
+
+def with_math(text):
+    """Nodes for a sentence whose ``$...$`` parts are mathematics."""
+    parts = re.split(r"\$([^$]+)\$", text)
+    return [nodes.math(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
+
+
+def title_of(chapter):
+    """``02_rotation`` as a reader would say it."""
+    number, _, words = chapter.partition("_")
+    return f"{int(number)} {words.replace('_', ' ')}"
+
+
+# ---------------------------------------------------------------- what the pages are made from
+
+
+class Evidence:
+    """The register, the chapters there are, and what their records add up to."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.register = claims.load_register(self.root / "book" / "claims.yml")
+        self.chapters = execute.chapters(self.root)
+        self.table = claims.ledger(self.register, self.chapters)
+        self.counts = claims.count_verdicts(self.table)
+
+    @property
+    def tested(self):
+        return len(self.table) - self.counts[claims.NOT_TESTED]
+
+    def sweeps(self):
+        """Chapter -> committed table of sweep results."""
+        return {path.stem: path for path in sorted((self.root / "sweeps" / "results").glob("*.csv"))}
+
+    @lru_cache(maxsize=1)
+    def stability(self):
+        """Claim id -> what `hblib.sweep.stability` says of it."""
+        return {id: found for path in self.sweeps().values()
+                for id, found in sweep.stability(path).items()}
+
+
+@lru_cache(maxsize=1)
+def _evidence(root):
+    return Evidence(root)
+
+
+def evidence(env):
+    """Gather the evidence once a build, and tie the page in hand to everything it came from."""
+    root = Path(env.srcdir)
+    register = root / "book" / "claims.yml"
+    chapters = {f"{entry['chapter']}" for entry in claims.load_register(register).values()}
+    sources = [register, __file__, claims.__file__, sweep.__file__, execute.__file__]
+    for chapter in chapters:  # a missing file counts as changed: a new chapter is noticed
+        sources += [root / "notebooks" / f"{chapter}.ipynb",
+                    root / "sweeps" / "results" / f"{chapter}.csv"]
+    for source in sources:
+        env.note_dependency(str(source))
+    return _evidence(str(root))
+
+
+class EvidenceDirective(SphinxDirective):
+    """A directive that turns a faulty register or record into one build error."""
+
+    def run(self):
+        try:
+            return self.make(evidence(self.env))
+        except (ValueError, FileNotFoundError) as error:
+            return [self.state.document.reporter.error(str(error), line=self.lineno)]
+
+    def chapter_link(self, chapter, text, anchor=""):
+        target = f"notebooks/{chapter}"
+        if target not in self.env.found_docs:
+            return nodes.Text(text)
+        here = posixpath.dirname(self.env.docname)
+        return tag("a", text, href=posixpath.relpath(f"{target}.html", here) + anchor)
+
+
+# ---------------------------------------------------------------- counts
+
+
+class ClaimsCount(SphinxRole):
+    """``{claims-count}`all```: how many claims are registered, tested, untested, or so judged."""
+
+    def run(self):
+        known = evidence(self.env)
+        numbers = {"all": len(known.table), "tested": known.tested,
+                   "untested": known.counts[claims.NOT_TESTED], **known.counts}
+        if self.text not in numbers:
+            message = f"claims-count knows {', '.join(numbers)}, not {self.text!r}."
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        return [nodes.Text(str(numbers[self.text]))], []
+
+
+class Verdict(SphinxRole):
+    """``{verdict}`open```: a verdict's label."""
+
+    def run(self):
+        if self.text not in (*claims.VERDICTS, claims.NOT_TESTED):
+            message = f"there is no verdict {self.text!r}."
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        return [badge(self.text)], []
+
+
+class ClaimsSummary(EvidenceDirective):
+    """How many claims were tested, and the count of each verdict."""
+
+    def make(self, known):
+        total = len(known.table)
+        items = [tag("li", tag("span", str(count), class_="hb-count"), badge(verdict))
+                 for verdict, count in known.counts.items()
+                 if count or verdict in ("reproduced", "refuted", "corrected", "open")]
+        sentence = (f"{known.tested} of {total} claims tested; "
+                    f"{known.counts[claims.NOT_TESTED]} still wait for their chapter.")
+        return [nodes.paragraph("", "", nodes.strong("", sentence)),
+                tag("ul", *items, class_="hb-counts")]
+
+
+# ---------------------------------------------------------------- ledger
+
+
+def _number(value):
+    return tag("data", str(claims.num(value, ".3g").text).replace("-", "\u2212"),
+               class_="hb-num", value=value)
+
+
+class ClaimsLedger(EvidenceDirective):
+    """The table of all claims."""
+
+    columns = ("Claim", "Source", "Kind", "Estimate", "n", "Control", "Verdict", "Sweep")
+
+    def make(self, known):
+        head = [tag("th", name, scope="col", role="columnheader") for name in self.columns]
+        rows = [self.row(entry, known.stability().get(entry.id))
+                for entry in known.table.itertuples(index=False)]
+        table = tag(
+            "table",
+            tag("caption", "All registered claims. Estimates are followed by their interval or range."),
+            tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
+            tag("tbody", *rows, role="rowgroup"),
+            class_="hb-ledger", role="table",
+        )
+        return [tag("div", table, class_="hb-table")]
+
+    def row(self, entry, stability):
+        tested = entry.verdict != claims.NOT_TESTED
+        name = tag("code", entry.id)
+        if tested:
+            name = self.chapter_link(entry.chapter, name, f"#{entry.anchor}")
+        estimate = []
+        if tested:
+            low, high = entry.interval
+            estimate = [_number(entry.estimate), " ", tag(
+                "span", "[", _number(low), ", ", _number(high), "]",
+                class_="hb-quiet", title=entry.interval_kind)]
+        held = f"{stability.held} of {stability.n_settings}" if stability else ""
+        cells = [
+            ("Source", [SOURCES[entry.source]], None),
+            ("Kind", [entry.kind], None),
+            ("Estimate", estimate, entry.estimate if tested else ""),
+            ("n", [f"{entry.n:,}"] if tested else [], entry.n if tested else ""),
+            ("Control", [entry.control] if tested else [], None),
+            ("Verdict", [badge(entry.verdict)], None),
+            ("Sweep", [held], stability.held / stability.n_settings if stability else ""),
+        ]
+        return tag(
+            "tr",
+            tag("th", tag("span", name, class_="hb-id"), *with_math(entry.statement),
+                scope="row", role="rowheader", data_sort=entry.id),
+            *[tag("td", *content, role="cell", data_label=label, data_sort=sort)
+              for label, content, sort in cells],
+            id=claims.ledger_anchor(entry.id), role="row",
+            data_chapter=entry.chapter, data_verdict=entry.verdict,
+        )
+
+
+# ---------------------------------------------------------------- status
+
+
+class ChapterStatus(EvidenceDirective):
+    """Run time, claims, stamp and state of every chapter; one that is out of date is an error."""
+
+    def make(self, known):
+        per_chapter = Counter(known.table["chapter"])
+        rows = []
+        for path in known.chapters:
+            meta = nbformat.read(path, as_version=4).metadata.get("hblib", {})
+            reasons = execute.stale(path)
+            if reasons:
+                logger.warning("%s is out of date (%s): run 'make book' or 'hb execute'.",
+                               path.stem, "; ".join(reasons), location=self.env.docname)
+            rows.append([
+                self.chapter_link(path.stem, title_of(path.stem)),
+                f"{meta['seconds']:.0f} s" if "seconds" in meta else "",
+                str(per_chapter[path.stem]),
+                tag("code", meta.get("stamp", "")[:12]),
+                "out of date: " + "; ".join(reasons) if reasons else "current",
+            ])
+        for chapter in sorted(set(per_chapter) - {path.stem for path in known.chapters}):
+            rows.append([title_of(chapter), "", str(per_chapter[chapter]), "", "not yet written"])
+        return [simple_table("Chapters, in reading order",
+                             ("Chapter", "Run time", "Claims", "Stamp", "State"), rows)]
+
+
+def simple_table(caption, head, rows):
+    """A table with header cells, in a box that scrolls by itself."""
+    table = tag(
+        "table", tag("caption", caption),
+        tag("thead", tag("tr", *[tag("th", name, scope="col") for name in head])),
+        tag("tbody", *[tag("tr", tag("th", first, scope="row"), *[tag("td", cell) for cell in rest])
+                       for first, *rest in rows]),
+        class_="table",
+    )
+    return tag("div", table, class_="hb-table")
+
+
+class VersionTable(SphinxDirective):
+    """Python and the locked packages that matter."""
+
+    def run(self):
+        lock = Path(self.env.srcdir) / "requirements.lock"
+        self.env.note_dependency(str(lock))
+        locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", lock.read_text("utf-8"), re.M))
+        rows = [["Python", platform.python_version(), "3.11 or later"]]
+        for name in MAIN_PACKAGES:
+            installed = importlib.metadata.version(name).partition("+")[0]
+            rows.append([name, installed, locked[name]])
+        return [simple_table("Versions this site was built with", ("Package", "Installed", "Locked"),
+                             rows)]
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+class SweepStability(EvidenceDirective):
+    """For each swept chapter: in how many settings each verdict held, and where it did not."""
+
+    optional_arguments = 1
+    option_spec = {"chapter": directives.unchanged}
+
+    def make(self, known):
+        swept = known.sweeps()
+        if not swept:
+            return [nodes.paragraph("", "No sweep has been committed yet.")]
+        result = []
+        for chapter, path in swept.items():
+            section = nodes.section(ids=[f"sweep-{chapter}"], names=[f"sweep-{chapter}"])
+            section += nodes.title("", "", nodes.Text(f"Chapter {title_of(chapter)}"))
+            result.append(section)
+        return result
+
+
+def setup(app):
+    app.add_node(tag, html=(_visit_tag, _depart_tag))
+    app.add_role("claims-count", ClaimsCount())
+    app.add_role("verdict", Verdict())
+    app.add_directive("claims-summary", ClaimsSummary)
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("chapter-status", ChapterStatus)
+    app.add_directive("version-table", VersionTable)
+    app.add_directive("sweep-stability", SweepStability)
+    app.connect("builder-inited", lambda app: _evidence.cache_clear())
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,62 @@
+"""Render two kinds of notebook output that MyST-NB does not know.
+
+A picture whose output metadata carry ``alt`` and ``caption`` becomes a figure with alternative text
+and a caption (MyST, so that it may hold mathematics); one without is an error. A claim record is
+read by the ledger and shown by its HTML card, so it renders as nothing.
+
+MyST-NB finds `OutputRenderer` by the entry point in ``hb_site.dist-info`` beside this file: the
+folder is on the import path of the build and of nothing else.
+"""
+
+from docutils import nodes
+from myst_nb.core.render import MimeData, MimeRenderPlugin
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
+
+CLAIM_TYPE = "application/vnd.hblib.claim+json"
+PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
+
+logger = logging.getLogger(__name__)
+
+
+class OutputRenderer(MimeRenderPlugin):
+    """MyST-NB's hook for MIME types."""
+
+    mime_priority_overrides = [("*", CLAIM_TYPE, None)]
+
+    @staticmethod
+    def handle_mime(renderer, data: MimeData, inline: bool):
+        """Return the nodes for one MIME type of one output, or None to leave it to MyST-NB."""
+        if data.mime_type == CLAIM_TYPE:
+            return []
+        if inline or data.mime_type not in PICTURES:
+            return None
+        meta = data.output_metadata.get(data.mime_type, {})
+        image = renderer.render_image(data)[0]
+        if not meta.get("alt"):
+            return [image]  # reported by RequireAlternativeText
+        image["alt"] = meta["alt"]
+        caption = nodes.caption()
+        with renderer.renderer.current_node_context(caption):
+            renderer.renderer.nested_render_text(meta.get("caption", ""), data.line, inline=True)
+        return [nodes.figure("", image, caption, classes=["hb-figure"])]
+
+
+class RequireAlternativeText(SphinxTransform):
+    """Report every picture, of a notebook or of a page, that has no alternative text."""
+
+    default_priority = 900
+
+    def apply(self):
+        for image in self.document.findall(nodes.image):
+            if not image.get("alt", "").strip():
+                logger.error(
+                    "A figure has no alternative text: show it with hblib.plotting.show(fig, "
+                    "caption=..., alt=...), or give the image directive an alt option.",
+                    location=image if image.line else self.env.docname,
+                )
+
+
+def setup(app):
+    app.add_transform(RequireAlternativeText)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
