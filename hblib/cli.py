@@ -21,8 +21,8 @@ def main(arguments=None):
     except execute.ChapterError as error:
         print(f"hb: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("hb: interrupted; no file was left half written", file=sys.stderr, flush=True)
+    except KeyboardInterrupt as interrupt:
+        print(": ".join(["hb: interrupted", *interrupt.args]), file=sys.stderr, flush=True)
         # Threads that still wait for their kernels would hold up a normal exit.
         os._exit(130)
 
@@ -69,10 +69,16 @@ def _sweep(options):
     from hblib import sweep
 
     root = execute.find_root()
-    results = sweep.sweep(root, options.chapter, options.scheduler, options.workers)
-    print(sweep.stability(results).to_string(index=False))
-    print(_relative(results))
-    return 0
+    path = sweep.sweep(root, options.chapter, options.scheduler, options.workers)
+    for claim, found in sweep.stability(path).items():
+        print(f"{claim}: {found.verdict} in {found.held} of {found.n_settings} settings")
+        for failing in found.failing:
+            print(f"    {failing}")
+    print(_relative(path))
+    errors = sweep.read_results(path)["error"].dropna()
+    if len(errors):
+        print(f"hb: {len(errors)} runs failed, the first because {errors.iloc[0]}", file=sys.stderr)
+    return int(len(errors) > 0)
 
 
 def _ledger(options):
@@ -81,7 +87,8 @@ def _ledger(options):
     root = execute.find_root()
     register = claims.load_register(root / "book" / "claims.yml")
     ledger = claims.ledger(register, execute.chapters(root))
-    print(ledger.to_string(index=False))
+    print(ledger[["id", "verdict", "estimate", "n", "control"]].to_string(index=False, na_rep=""))
+    print(", ".join(f"{n} {verdict}" for verdict, n in claims.count_verdicts(ledger).items() if n))
     return 0
 
 

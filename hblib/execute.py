@@ -24,7 +24,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from hblib import parameters
 
@@ -34,6 +34,10 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 
 class ChapterError(RuntimeError):
     """A chapter that could not be run to its end; the message is one sentence for the reader."""
+
+
+class KernelDied(ChapterError):
+    """The kernel was killed, by the system or by hand: the same run may well succeed again."""
 
 
 class Outcome(NamedTuple):
@@ -51,7 +55,7 @@ class ChapterKernel(AsyncKernelManager):
         return KernelSpecManager(kernel_dirs=[], parent=self)
 
     async def start_kernel(self, **kwargs):
-        # The kernel's own log goes nowhere: what cells print reaches the notebook as messages.
+        """Start it with one thread and silent: what cells print comes as messages all the same."""
         await super().start_kernel(
             env={**os.environ, **ONE_THREAD}, stderr=subprocess.DEVNULL, **kwargs
         )
@@ -115,12 +119,12 @@ def inputs(notebook):
     try:
         tree = ast.parse("\n".join(to_python(source) for source in sources))
     except SyntaxError as error:
-        raise ValueError(f"{notebook.stem} is not valid Python: {error.msg}: {error.text}") from None
+        raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
     register = yaml.safe_load((root / "book" / "claims.yml").read_text(encoding="utf-8")) or []
     entries = [entry for entry in register if entry["chapter"] == notebook.stem]
     return {
-        "code": _hash("\0".join(sources)),
-        "register": _hash(json.dumps(entries, sort_keys=True)),
+        "code": digest(sources),
+        "register": digest(entries),
         "lock": _hash((root / "requirements.lock").read_bytes()),
         "modules": {
             name: _hash((root / "hblib" / f"{name}.py").read_bytes())
@@ -135,7 +139,7 @@ def inputs(notebook):
 
 def stamp(notebook):
     """One hash over all `inputs` of a chapter."""
-    return _stamp(inputs(notebook))
+    return digest(inputs(notebook))
 
 
 def stale(notebook):
@@ -178,13 +182,12 @@ def _read(notebook):
 
 
 def _hash(content):
-    if isinstance(content, str):
-        content = content.encode()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _stamp(hashes):
-    return _hash(json.dumps(hashes, sort_keys=True))
+def digest(value):
+    """A short hash of a value that JSON can hold."""
+    return _hash(json.dumps(value, sort_keys=True).encode())
 
 
 def _imports(tree):
@@ -249,7 +252,8 @@ def run(notebook, output, given=None, time_limit=None):
     ValueError
         For a parameter the chapter does not have, or a value of the wrong type.
     ChapterError
-        If a cell raised or the time ran out, or if the chapter echoes other values than asked.
+        If a cell raised, the kernel died (`KernelDied`) or the time ran out, or if the chapter
+        echoes other values than asked.
     """
     import papermill
 
@@ -274,8 +278,10 @@ def run(notebook, output, given=None, time_limit=None):
         echoed = parameters.echoed(executed)
     except papermill.PapermillExecutionError as error:
         raise ChapterError(
-            f"{notebook.stem}: cell [{error.exec_count}] raised {error.ename}: {error.evalue}"
+            f"{notebook.stem}: cell [{error.exec_count}] raised {_last_line(error)}"
         ) from error
+    except DeadKernelError as error:
+        raise KernelDied(f"{notebook.stem}: the kernel died") from error
     except TimeoutError as error:
         raise ChapterError(f"{notebook.stem} did not end within {time_limit:g} s") from error
     except (RuntimeError, ValueError) as error:
@@ -347,11 +353,11 @@ def normalise(notebook):
         )
 
 
-def write(notebook, path):
-    """Write a notebook in one step: a reader sees the old file or the new, never half of one."""
+def write(text, path):
+    """Write a file in one step: a reader sees the old file or the new, never half of one."""
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
 
 
@@ -369,7 +375,7 @@ def _execute_in_place(path):
         return Outcome(path.stem, time.perf_counter() - start, message)
     seconds = time.perf_counter() - start
     notebook.metadata["hblib"]["seconds"] = round(seconds, 1)
-    write(notebook, path)
+    write(nbformat.writes(notebook) + "\n", path)
     return Outcome(path.stem, seconds, None)
 
 
@@ -395,8 +401,7 @@ def _executed(path):
     try:
         asyncio.run(client.async_execute())
     except CellExecutionError as error:
-        last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
-        raise ChapterError(f"code cell {cell_number} raised {last_line}") from error
+        raise ChapterError(f"code cell {cell_number} raised {_last_line(error)}") from error
     except RuntimeError as error:
         raise ChapterError(f"code cell {cell_number}: {error}") from error
     _refuse_stderr(notebook)
@@ -404,7 +409,7 @@ def _executed(path):
         raise ChapterError(f"it does not echo its parameters {', '.join(declared)} unchanged")
     if inputs(path) != before:
         raise ChapterError("it was edited while it ran; nothing was saved")
-    notebook.metadata["hblib"] = {"stamp": _stamp(before), "inputs": before}
+    notebook.metadata["hblib"] = {"stamp": digest(before), "inputs": before}
     normalise(notebook)
     return notebook
 
@@ -417,6 +422,10 @@ def _refuse_stderr(notebook):
             if output.get("name") == "stderr":
                 first = output.text.strip().partition("\n")[0]
                 raise ChapterError(f"code cell {number} wrote to stderr: {first}")
+
+
+def _last_line(error):
+    return f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
 
 
 def _plain(text):

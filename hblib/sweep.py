@@ -1,0 +1,407 @@
+"""Sweeps: one chapter over a grid of parameters, to see whether its verdicts hold.
+
+``sweeps/<chapter>.yml`` says which settings; `sweep` runs each of them once, on a Dask cluster, and
+writes one tidy table; `stability` counts in how many settings each verdict held.
+
+A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
+never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
+kernel costs that run another attempt and nothing else, and a run that raises is recorded as failed
+while the others go on.
+"""
+
+import io
+import itertools
+import json
+import logging
+import math
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pandas as pd
+import yaml
+
+from hblib import claims, execute, parameters
+
+RETRIES = 2
+TIME_LIMIT = 600.0
+FAILED = "failed"
+ESTIMATES = ["estimate", "low", "high"]
+COLUMNS = ["run", "claim", "verdict", "control", *ESTIMATES, "n", "error", "seconds"]
+
+
+class Plan(NamedTuple):
+    """What a sweep of one chapter consists of."""
+
+    notebook: Path
+    stamp: str
+    settings: list[dict]
+    time_limit: float
+
+    def folder(self, setting):
+        """Where the run of one setting keeps its files."""
+        root, chapter = self.notebook.parent.parent, self.notebook.stem
+        return root / "_build" / "sweeps" / chapter / execute.digest([self.stamp, setting])
+
+
+class Stability(NamedTuple):
+    """How one verdict fared over the settings of a sweep.
+
+    `failing` names each setting in which it did not hold, by the parameters that varied, and says
+    what came out instead.
+    """
+
+    verdict: str
+    held: int
+    n_settings: int
+    failing: list[str]
+
+
+def read_plan(root, chapter):
+    """Read ``sweeps/<chapter>.yml`` and check all of it.
+
+    The file is a mapping with any of these keys:
+
+    ``fixed``
+        parameter to value, the same in every run;
+    ``grid``
+        parameter to list of values, of which every combination is run;
+    ``points``
+        a list of further settings, each a mapping of parameter to value;
+    ``seeds``
+        values of the parameter ``seed``, with each of which every setting is run;
+    ``time_limit``
+        seconds a run may take (600).
+
+    Parameters
+    ----------
+    root : str or Path
+        The book's folder.
+    chapter : str
+
+    Returns
+    -------
+    Plan
+        Every setting has all the chapter's parameters.
+
+    Raises
+    ------
+    ValueError
+        One sentence on the first thing that is wrong.
+    """
+    root = Path(root)
+    notebook = execute.find_chapter(root, chapter)
+    path = root / "sweeps" / f"{chapter}.yml"
+    if not path.is_file():
+        raise ValueError(f"there is no sweep of {chapter}: sweeps/{path.name} does not exist")
+    try:
+        plan = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Plan(notebook, execute.stamp(notebook), *_checked(plan, _defaults(notebook)))
+    except yaml.YAMLError as error:
+        place = getattr(error, "problem_mark", None)
+        where = f" in line {place.line + 1}" if place else ""
+        raise ValueError(f"sweeps/{path.name} is not valid YAML{where}") from None
+    except ValueError as error:
+        raise ValueError(f"sweeps/{path.name}: {error}") from None
+
+
+def sweep(root, chapter, scheduler=None, workers=1):
+    """Do all runs of a sweep that are not done yet, and write the table of results.
+
+    Parameters
+    ----------
+    root : str or Path
+        The book's folder; workers elsewhere must see it at the same path.
+    chapter : str
+    scheduler : str, optional
+        Address of a running Dask scheduler; otherwise a cluster is started on this machine.
+    workers : int
+        Processes of that cluster, each doing one run at a time.
+
+    Returns
+    -------
+    Path
+        ``sweeps/results/<chapter>.csv``: a row for each run and claim. The same with run times, and
+        the executed notebooks, are under ``_build/sweeps/<chapter>/``.
+
+    Raises
+    ------
+    ValueError
+        If the plan is faulty, the chapter is stale, or the scheduler cannot be used.
+    KeyboardInterrupt
+        Passed on, with a message on how to resume; finished runs are kept.
+    """
+    plan = read_plan(root, chapter)
+    if execute.stale(plan.notebook):
+        raise ValueError(f"{chapter} is stale: bring it up to date first (hb execute {chapter})")
+    waiting = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
+    if waiting:
+        try:
+            _run(plan, waiting, scheduler, workers)
+        except KeyboardInterrupt:
+            done = sum(_is_done(plan.folder(setting)) for setting in plan.settings)
+            raise KeyboardInterrupt(
+                f"{done} of {len(plan.settings)} runs are done; to resume: hb sweep {chapter}"
+            ) from None
+    return _write_table(plan)
+
+
+def stale(path):
+    """Why a committed table of results may no longer be what its sweep gives.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``sweeps/results/<chapter>.csv``
+
+    Returns
+    -------
+    list of str
+        Empty if the table is current.
+    """
+    path = Path(path)
+    header = _header(path)
+    plan = read_plan(_root_of(path), path.stem)
+    reasons = []
+    if header["stamp"] != plan.stamp:
+        reasons.append("the chapter changed since")
+    if header["settings"] != execute.digest(plan.settings):
+        reasons.append(f"sweeps/{path.stem}.yml changed since")
+    return reasons
+
+
+def read_results(path):
+    """The table of a sweep.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``sweeps/results/<chapter>.csv``
+
+    Returns
+    -------
+    DataFrame
+        A row for each run and claim: ``run``, all parameters, ``claim``, ``verdict``, ``control``
+        (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
+        that failed has one row with the verdict ``failed``, no claim, and its ``error``.
+    """
+    return pd.read_csv(path, skiprows=1, dtype={"run": str, "error": str})
+
+
+def stability(path):
+    """How the verdicts of a chapter fared in its sweep.
+
+    A verdict holds in a setting if it is the same as in the committed chapter, at its defaults. It
+    does not hold where the run failed.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``sweeps/results/<chapter>.csv``
+
+    Returns
+    -------
+    dict of str to Stability
+        By claim, in the order of the chapter.
+    """
+    path = Path(path)
+    notebook = execute.find_chapter(_root_of(path), path.stem)
+    table = read_results(path)
+    names = list(_defaults(notebook))
+    varied = [name for name in names if table[name].nunique(dropna=False) > 1]
+    runs = [(_label(rows.iloc[0], varied), rows) for _, rows in table.groupby("run", sort=False)]
+    result = {}
+    for record in claims.read_records(notebook):
+        found = [(label, _verdict(rows, record["id"])) for label, rows in runs]
+        failing = [f"{label}: {other}" for label, other in found if other != record["verdict"]]
+        held = len(found) - len(failing)
+        result[record["id"]] = Stability(record["verdict"], held, len(found), failing)
+    return result
+
+
+# The plan
+
+
+def _defaults(notebook):
+    return parameters.declared(nbformat.read(str(notebook), as_version=4))
+
+
+def _checked(plan, defaults):
+    for name in set(defaults) & set(COLUMNS):
+        raise ValueError(f"parameter {name!r} has the name of a column of the results; rename it")
+    if not isinstance(plan, dict):
+        raise ValueError("it must be a mapping with fixed, grid, points, seeds, time_limit")
+    plan = {"fixed": {}, "grid": {}, "points": [], "seeds": [], "time_limit": TIME_LIMIT} | plan
+    fixed, grid, points = plan.pop("fixed"), plan.pop("grid"), plan.pop("points")
+    seeds, time_limit = plan.pop("seeds"), plan.pop("time_limit")
+    if plan:
+        raise ValueError(
+            f"unknown key {next(iter(plan))!r}; allowed are fixed, grid, points, seeds, time_limit"
+        )
+    if not isinstance(fixed, dict) or not isinstance(grid, dict):
+        raise ValueError("fixed and grid must be mappings from parameter names")
+    for name, values in {**grid, "seeds": seeds or [0]}.items():
+        if not isinstance(values, list) or not values:
+            raise ValueError(f"{name} must be a list with at least one value, not {values!r}")
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        raise ValueError("points must be a list of mappings from parameter names")
+    if not isinstance(time_limit, int | float) or not 0 < time_limit < math.inf:
+        raise ValueError(f"time_limit must be a number of seconds above 0, not {time_limit!r}")
+    twice = fixed.keys() & grid.keys()
+    if seeds:
+        twice |= {"seed"} & (fixed.keys() | grid.keys())
+    if twice:
+        raise ValueError(f"parameter {min(twice)!r} is set in two places")
+
+    grid = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    settings = []
+    for point in points if points and grid == [{}] else grid + points:
+        for seed in [{"seed": seed} for seed in seeds] or [{}]:
+            setting = parameters.check(fixed | point | seed, defaults)
+            if setting in settings:
+                changed = {name: setting[name] for name in fixed | point | seed}
+                raise ValueError(f"the setting {changed} comes twice")
+            settings.append(setting)
+    return settings, float(time_limit)
+
+
+# The runs
+
+
+def _is_done(folder):
+    return (folder / "result.json").is_file() and "error" not in _result(folder)
+
+
+def _result(folder):
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+def _run(plan, settings, scheduler, workers):
+    from distributed import as_completed
+    from tqdm import tqdm
+
+    with _client(scheduler, workers) as client:
+        futures = {}
+        for setting in settings:
+            plan.folder(setting).mkdir(parents=True, exist_ok=True)
+            future = client.submit(_run_one, plan, setting, retries=RETRIES, pure=False)
+            futures[future] = setting
+        n_failed = 0
+        total, done = len(plan.settings), len(plan.settings) - len(settings)
+        with tqdm(total=total, initial=done, unit="run", file=sys.stderr) as bar:
+            for future in as_completed(futures):
+                error = future.exception()
+                if error is not None:
+                    # Not the chapter's doing: its kernel or worker died on every attempt.
+                    _save(plan, futures[future], {"error": f"{type(error).__name__}: {error}"})
+                if error is not None or future.result() is not None:
+                    n_failed += 1
+                    bar.set_postfix(failed=n_failed)
+                bar.update()
+
+
+def _run_one(plan, setting):
+    """Do one run, in a worker; return its error, or None."""
+    start = time.perf_counter()
+    output = plan.folder(setting) / plan.notebook.name
+    result = {}
+    try:
+        execute.run(plan.notebook, output, setting, plan.time_limit)
+        result["records"] = claims.read_records(output)
+        if execute.stamp(plan.notebook) != plan.stamp:
+            result["error"] = "the chapter was edited during the sweep"
+    except execute.KernelDied:
+        raise
+    except execute.ChapterError as error:
+        result["error"] = str(error)
+    result["seconds"] = round(time.perf_counter() - start, 2)
+    _save(plan, setting, result)
+    return result.get("error")
+
+
+def _save(plan, setting, result):
+    text = json.dumps({"parameters": setting, **result}, indent=1)
+    execute.write(text, plan.folder(setting) / "result.json")
+
+
+def _client(scheduler, workers):
+    from distributed import Client
+
+    if scheduler is None:
+        if workers < 1:
+            raise ValueError(f"workers must be at least 1, not {workers}")
+        return Client(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+    try:
+        client = Client(scheduler, timeout="10s")
+    except (OSError, ValueError):
+        raise ValueError(f"no Dask scheduler answers at {scheduler!r}") from None
+    if any(n_threads > 1 for n_threads in client.nthreads().values()):
+        client.close()
+        raise ValueError("a run needs a worker to itself: start them with --nthreads 1")
+    return client
+
+
+# The table
+
+
+def _write_table(plan):
+    root, chapter = plan.notebook.parent.parent, plan.notebook.stem
+    table = pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
+    table["n"] = table["n"].astype("Int64")
+    table.to_parquet(root / "_build" / "sweeps" / chapter / "results.parquet", index=False)
+    # Only what a second sweep would give again: no times, no digits that depend on the processor.
+    table = table.drop(columns="seconds")
+    for column in ESTIMATES:
+        table[column] = [None if pd.isna(x) else float(f"{x:.3g}") for x in table[column]]
+    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings)}
+    text = io.StringIO()
+    text.write(f"# {json.dumps(header)}\n")
+    table.to_csv(text, index=False, lineterminator="\n")
+    path = root / "sweeps" / "results" / f"{chapter}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    execute.write(text.getvalue(), path)
+    return path
+
+
+def _rows(plan, setting):
+    result = _result(plan.folder(setting))
+    row = {"run": plan.folder(setting).name}
+    row |= {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in setting.items()}
+    row |= dict.fromkeys(COLUMNS[1:]) | {"seconds": result.get("seconds")}
+    if "error" in result:
+        return [row | {"verdict": FAILED, "error": result["error"]}]
+    return [
+        row
+        | {"claim": record["id"], "verdict": record["verdict"]}
+        | {"control": record["control"]["outcome"], "estimate": record["estimate"]}
+        | {"low": record["interval"][0], "high": record["interval"][1], "n": record["n"]}
+        for record in result["records"]
+    ]
+
+
+def _header(path):
+    with open(path, encoding="utf-8") as lines:
+        return json.loads(next(lines).removeprefix("# "))
+
+
+def _root_of(path):
+    return path.resolve().parent.parent.parent
+
+
+def _label(row, varied):
+    return ", ".join(f"{name}={row[name]}" for name in varied) or "the only setting"
+
+
+def _verdict(rows, claim):
+    if FAILED in set(rows["verdict"]):
+        return FAILED
+    found = rows.loc[rows["claim"] == claim, "verdict"]
+    return found.iloc[0] if len(found) else "not checked"
