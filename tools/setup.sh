@@ -95,11 +95,25 @@ find_python() {
         "'sudo apt-get install python3 python3-venv') and run the same command again."
 }
 
+free_mb() {
+    # Free space in the clone; where df does not say, enough.
+    free=$(df -Pk . 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')
+    say "${free:-$NEED_MB}"
+}
+
+# What pip writes when an index does not answer; without retries it only lists no versions at all.
+UNREACHABLE='NewConnectionError|ConnectTimeout|ReadTimeout|Max retries|ProxyError|NameResolution'
+UNREACHABLE="$UNREACHABLE|Connection (refused|reset|aborted)|SSLError|connection broken"
+
 explain() {
     # One sentence for a step that failed, from what it wrote into the log.
-    if grep -qE 'No space left on device|Disk quota exceeded|Errno 28' "$LOG"; then
-        why="the disk is full; the environment needs about $NEED_MB MB in $ROOT"
-    elif grep -qE 'NewConnectionError|ConnectTimeout|ReadTimeout|Max retries|ProxyError|NameResolution|Connection (refused|reset|aborted)|SSLError|connection broken' "$LOG"; then
+    if [ "$(free_mb)" -lt 50 ] ||
+        grep -qE 'No space left on device|Disk quota exceeded|Errno 28' "$LOG"
+    then
+        why="the disk is full: about $NEED_MB MB are needed in $ROOT and room for downloads in ${TMPDIR:-/tmp}"
+    elif grep -qE "$UNREACHABLE" "$LOG" || { grep -q 'from versions: none' "$LOG" &&
+        ! grep -q 'Ignored the following' "$LOG"; }
+    then
         why="the package index could not be reached; check the network (or proxy) settings"
     elif grep -qE 'No matching distribution|Failed (building|to build)|metadata-generation-failed|requires a different Python' "$LOG"; then
         package=$(sed -nE -e 's/.*No matching distribution found for ([^ ]+).*/\1/p' \
@@ -131,7 +145,7 @@ logged() {
         sleep 0.2 2>/dev/null || sleep 1
         [ "$(date +%s)" -lt "$next" ] && continue
         next=$((next + 20))
-        say "  ... $what: $(grep -c '^Collecting' "$LOG") looked up, $(($(date +%s) - began)) s so far"
+        say "  ... $(($(date +%s) - began)) s: $(grep -E '^(Collecting|Installing)' "$LOG" | tail -n 1 | cut -c 1-60)"
     done
     wait "$child" || { child=; explain "$what"; }
     child=
@@ -165,8 +179,8 @@ else
         say "The environment in $VENV is incomplete or does not belong here; making it anew."
         rm -rf "$VENV" || fail "the old $VENV cannot be removed; delete it and run make again."
     fi
-    free=$(df -Pk . 2>/dev/null | awk 'NR == 2 {print int($4 / 1024)}')
-    [ "${free:-$NEED_MB}" -ge "$NEED_MB" ] ||
+    free=$(free_mb)
+    [ "$free" -ge "$NEED_MB" ] ||
         fail "the disk is too full: about $NEED_MB MB are needed in $ROOT and $free MB are free."
     say "Setting up the environment (once, about 1 to 4 minutes) with $base ..."
     mkdir "$VENV" && : >"$VENV/.hb-unfinished" || fail "the folder $ROOT cannot be written to."
