@@ -412,7 +412,7 @@ def ledger(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd.
         row["notebook"] = None if record is None else entry["chapter"]
         row["anchor"] = card_anchor(id)
         rows.append(row)
-    return pd.DataFrame(rows).astype({"estimate": object, "n": object})
+    return pd.DataFrame(rows, dtype=object)  # keeps None apart from numbers
 
 
 def _problems(register: Mapping, chapters: set, found: list[tuple[str, Record]]) -> list[str]:

@@ -297,7 +297,8 @@ def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str 
     if np.ptp(x) == 0:
         return estimate, (float(x[0]), float(x[0])), f"all {len(x)} values equal"
     for method in ("BCa", "percentile"):
-        with warnings.catch_warnings():
+        # BCa announces its own breakdown; a page needs no warning about what is handled here.
+        with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             # Bounded batches keep a large sample from asking for n x 9,999 numbers at once.
             ci = stats.bootstrap(

@@ -1,0 +1,591 @@
+"""Claims: criteria, verdicts, cards, records in notebooks, the ledger and the register itself."""
+
+import itertools
+import json
+import re
+from copy import deepcopy
+from xml.etree import ElementTree
+
+import nbformat
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nbformat import v4
+
+from hblib import claims, criteria
+
+pytestmark = pytest.mark.filterwarnings("error")  # a warning would end up in a chapter
+
+STARTING_IDS = """
+space.basis space.near-orthogonal space.random-as-good space.fractional-rotation
+rotation.product-only rotation.contours rotation.gd-equivariant rotation.sgd-equivariant
+rotation.reflections rotation.choose-orientation rotation.units-differ rotation.gaussian-init
+rotation.uniform-init rotation.nonlinearity rotation.constraints rotation.optimisers
+rotation.conserved
+match.as-printed match.corrected match.generic match.shared-span match.isomorphic
+match.factorisations match.trained match.alternatives match.rotation-link
+embed.sgns-equivariant embed.word2vec-init embed.glove-objective embed.glove-sgd
+embed.glove-adagrad embed.units-meaning embed.stable-up-to-rotation embed.coordinate-wise
+embed.lcg-rank embed.whole-space
+thought.linear-structure thought.capacity thought.recovery thought.few-atoms
+thought.coarse-to-fine thought.atoms-mean thought.edit thought.signed thought.query
+thought.unseen thought.why
+caption.few-atoms caption.fragments caption.tree caption.omission caption.synthesis
+caption.modifiers caption.unsigned
+grid.adjacency grid.regions grid.accuracy-kept grid.ablation grid.collapse grid.symmetric
+grid.why-collapse grid.depth grid.sequence
+""".split()
+
+BOUND = {"kind": "bound", "aggregate": "max", "below": 1e-9}
+ENTRY = {
+    "id": "toy.small",
+    "chapter": "02_toy",
+    "source": "ext",
+    "kind": "theorem",
+    "statement": "A defect $d < 1$ is <small>",
+    "statistic": "defect, one value per seed",
+    "criterion": BOUND,
+    "control": {
+        "statement": "a broken rule",
+        "criterion": {"kind": "bound", "aggregate": "min", "above": 0.01},
+    },
+    "verdict_if_met": "reproduced",
+}
+
+
+def entry(**changes):
+    return deepcopy(ENTRY) | changes
+
+
+def as_register(*entries):
+    return {e["id"]: e for e in (entries or (ENTRY,))}
+
+
+def spread(center, width=0.1, n=20):
+    """A sample symmetric about its mean and median `center`."""
+    return center + width * np.linspace(-1, 1, n)
+
+
+# ---------------------------------------------------------------- criteria, kind by kind
+
+MEAN_BELOW = {"kind": "bound", "aggregate": "mean", "below": 1}
+MEDIAN_ABOVE = {"kind": "bound", "aggregate": "median", "above": 1}
+SHARE_ABOVE = {"kind": "bound", "aggregate": "proportion", "above": 0.9}
+CONTAINS = {"kind": "interval", "aggregate": "mean", "contains": 0}
+EXCLUDES = {"kind": "interval", "aggregate": "mean", "excludes": 0}
+BELOW_0 = EXCLUDES | {"side": "below"}
+ABOVE_0 = EXCLUDES | {"side": "above"}
+TOST = {"kind": "equivalence", "aggregate": "mean", "value": 1, "margin": 0.1}
+UP = {"kind": "ordering", "aggregate": "mean", "direction": "increasing"}
+DOWN = UP | {"direction": "decreasing"}
+EXACT = {"kind": "exact", "value": 0}
+STEP = np.column_stack([spread(0), spread(1, 0.2), spread(2, 0.3)])
+FLAT = np.column_stack([spread(0), spread(1), spread(1)[::-1]])
+
+
+@pytest.mark.parametrize(
+    ("criterion", "sample", "outcome"),
+    [
+        (BOUND, [1e-15, 1e-10], "met"),
+        (BOUND, [1e-15, 1e-9], "not met"),
+        ({"kind": "bound", "aggregate": "min", "above": 0}, [1, 2], "met"),
+        ({"kind": "bound", "aggregate": "min", "above": 0}, [0, 2], "not met"),
+        (MEAN_BELOW, spread(0.5), "met"),
+        (MEAN_BELOW, spread(1.5), "not met"),
+        (MEAN_BELOW, spread(1.01), "undecided"),
+        (MEAN_BELOW, [0.5] * 6, "met"),
+        (MEAN_BELOW, [1.0] * 6, "not met"),
+        (MEAN_BELOW, [0.5, 0.6, 0.5, 0.4, 0.5], "undecided"),  # 5 values decide nothing
+        (MEDIAN_ABOVE, spread(1.5), "met"),
+        (MEDIAN_ABOVE, spread(0.5), "not met"),
+        (MEDIAN_ABOVE, spread(1), "undecided"),
+        (SHARE_ABOVE, [1] * 100, "met"),
+        (SHARE_ABOVE, [0] * 50 + [1] * 50, "not met"),
+        (SHARE_ABOVE, [True] * 10, "undecided"),
+        (CONTAINS, spread(0), "met"),
+        (CONTAINS, spread(1), "not met"),
+        (CONTAINS, [0.0] * 6, "met"),
+        (EXCLUDES, spread(1), "met"),
+        (EXCLUDES, spread(-1), "met"),
+        (EXCLUDES, spread(0), "undecided"),
+        (EXCLUDES, [0.0] * 6, "not met"),
+        (BELOW_0, spread(-1), "met"),
+        (BELOW_0, spread(1), "not met"),
+        (BELOW_0, spread(0), "undecided"),
+        (ABOVE_0, spread(1), "met"),
+        (ABOVE_0, spread(-1), "not met"),
+        (TOST, spread(1), "met"),
+        (TOST, spread(1.3), "not met"),
+        (TOST, spread(0.7), "not met"),
+        (TOST, spread(1.1), "undecided"),
+        (TOST, spread(1, 2), "undecided"),  # too wide to claim equivalence
+        (TOST, [1.0] * 6, "met"),
+        (UP, STEP, "met"),
+        (UP, STEP[:, ::-1], "not met"),
+        (UP, FLAT, "undecided"),
+        (DOWN, -STEP, "met"),
+        (UP, np.tile([0.0, 1.0, 1.0], (9, 1)), "not met"),
+        (UP, STEP[:5], "undecided"),
+        (EXACT, [0, 0, 0], "met"),
+        (EXACT, [0, 0, 1e-300], "not met"),
+    ],
+)
+def test_outcome(criterion, sample, outcome):
+    criteria.validate(criterion, "toy")
+    assert criteria.judge(criterion, sample, "toy").outcome == outcome
+
+
+def test_every_kind_is_said_in_words():
+    for criterion in (BOUND, MEAN_BELOW, SHARE_ABOVE, CONTAINS, EXCLUDES, BELOW_0, TOST, UP, EXACT):
+        words = criteria.in_words(criterion)
+        for field in ("below", "above", "contains", "excludes", "value", "margin"):
+            if field in criterion:
+                assert f"{criterion[field]:g}".replace("e-0", "e-") in words
+    assert criteria.in_words(BELOW_0) == "the 95 % interval of the mean lies below 0"
+
+
+def test_ordering_reports_its_weakest_step():
+    found = criteria.judge(UP, np.column_stack([spread(0), spread(1), spread(1.2)]), "toy")
+    assert found.estimate == pytest.approx(0.2)
+    assert "column 2 to 3" in found.interval_kind
+    assert found.n == 20
+
+
+def test_exact_reports_the_value_farthest_off():
+    assert criteria.judge(EXACT, [0, -3, 1], "toy").estimate == -3
+
+
+def test_proportion_interval_is_the_exact_binomial_one():
+    found = criteria.judge(SHARE_ABOVE, [0] * 20, "toy")
+    # With no success in n the upper end solves (1 - p)^n = 0.025.
+    assert found.interval == pytest.approx([0, 1 - 0.025 ** (1 / 20)])
+    assert "exact" in found.interval_kind
+
+
+def test_interval_where_bca_is_undefined():
+    x = np.r_[np.zeros(12), 1.0]
+    _, (low, high), label = criteria.confidence_interval(x, "median", 0.95)
+    assert (low, high) == (0, 0)
+    assert "percentile" in label
+    assert criteria.confidence_interval(np.ones(3), "mean", 0.95)[1:] == (
+        (1.0, 1.0),
+        "all 3 values equal",
+    )
+
+
+@pytest.mark.parametrize("law", ["normal", "exponential"])
+def test_bootstrap_coverage_is_roughly_nominal(law):
+    rng = np.random.default_rng(1)
+    mean = {"normal": 0, "exponential": 1}[law]
+    covered = 0
+    for _ in range(120):
+        x = getattr(rng, law)(size=40)
+        _, (low, high), _ = criteria.confidence_interval(x, "mean", 0.95)
+        covered += low <= mean <= high
+    # 120 trials at 95 %: standard error 2 %; BCa is known to fall a little short at n = 40.
+    assert 0.87 <= covered / 120 <= 0.995
+
+
+def test_tost_keeps_its_level_at_the_margin():
+    rng = np.random.default_rng(2)
+    found = [criteria.judge(TOST, rng.normal(1.1, 0.05, 20), "toy").outcome for _ in range(100)]
+    assert found.count("met") <= 12  # at the margin itself equivalence holds by luck only, 5 %
+
+
+samples = st.lists(st.floats(-5, 5, allow_subnormal=False), min_size=6, max_size=12).map(np.array)
+
+
+@settings(max_examples=25, deadline=None)
+@given(samples, st.sampled_from(["mean", "max"]))
+def test_bound_mirrors_under_change_of_sign(x, aggregate):
+    mirrored = {"mean": "mean", "max": "min"}[aggregate]
+    below = criteria.judge({"kind": "bound", "aggregate": aggregate, "below": 1}, x, "toy")
+    above = criteria.judge({"kind": "bound", "aggregate": mirrored, "above": -1}, -x, "toy")
+    assert below.estimate == pytest.approx(-above.estimate)
+    if min(abs(np.array(below.interval) - 1)) > 0.05:  # resampling ties apart
+        assert below.outcome == above.outcome
+
+
+@settings(max_examples=25, deadline=None)
+@given(samples, st.floats(0.01, 3), st.floats(0.01, 3))
+def test_wider_margins_never_lose_an_equivalence(x, margin, more):
+    narrow = criteria.judge(TOST | {"margin": margin}, x, "toy").outcome
+    wide = criteria.judge(TOST | {"margin": margin + more}, x, "toy").outcome
+    assert not (narrow == "met" and wide != "met")
+    assert not (narrow == "undecided" and wide == "not met")
+
+
+@settings(max_examples=25, deadline=None)
+@given(samples)
+def test_tost_agrees_with_its_90_percent_interval(x):
+    found = criteria.judge(TOST, x, "toy")
+    low, high = found.interval
+    assert (found.outcome == "met") == (0.9 < low and high < 1.1) or low == pytest.approx(0.9)
+    assert "90 %" in found.interval_kind or low == high
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+@pytest.mark.parametrize(
+    ("outcome", "control", "mended"),
+    list(
+        itertools.product(
+            ("met", "not met", "undecided"),
+            ("met", "not met", "undecided"),
+            (None, "met", "not met", "undecided"),
+        )
+    ),
+)
+@pytest.mark.parametrize("if_met", ["reproduced", "reproduced with a caveat"])
+def test_verdict_is_defined_for_every_combination(outcome, control, mended, if_met):
+    samples = {"met": spread(0), "not met": spread(2), "undecided": spread(1)}
+    criterion = {"kind": "bound", "aggregate": "mean", "below": 1}
+    e = entry(criterion=criterion, control={"statement": "c", "criterion": criterion})
+    e["verdict_if_met"] = if_met
+    if if_met != "reproduced":
+        e["caveat"] = "in part"
+    if mended:
+        e["as_mended"] = {"statement": "m", "statistic": "s", "criterion": criterion}
+    record = claims.check(
+        e["id"],
+        samples[outcome],
+        control=samples[control],
+        mended=samples[mended] if mended else None,
+        register=as_register(e),
+    )
+    if control != "met":
+        expected = "invalid"
+    elif outcome == "met":
+        expected = if_met
+    elif outcome == "undecided":
+        expected = "open"
+    else:
+        expected = "corrected" if mended == "met" else "refuted"
+    assert record.verdict == expected
+    assert record.verdict in claims.VERDICTS
+
+
+# ---------------------------------------------------------------- every error is one sentence
+
+
+def toy(measured=(1e-15,), control=(0.5,), register=None, id="toy.small", **kw):
+    return claims.check(id, measured, control=control, register=register or as_register(), **kw)
+
+
+MEAN_ENTRY = entry(criterion=MEAN_BELOW)
+MENDED = {"statement": "m", "statistic": "s", "criterion": BOUND}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": "toy.smal"}, "no claim 'toy.smal' is registered .* did you mean 'toy.small'"),
+        ({"id": "x"}, "no claim 'x' is registered in book/claims.yml$"),
+        ({"control": None}, r"toy.small was checked without its control \(a broken rule\)"),
+        ({"control": []}, "toy.small: control is empty"),
+        ({"measured": []}, "toy.small: measured is empty"),
+        (
+            {"measured": [1, np.nan, np.inf]},
+            "measured has 2 of 3 values not finite, .* index 1: na",
+        ),
+        ({"control": [np.inf]}, "control has 1 of 1 values not finite"),
+        ({"measured": 1.0}, r"measured has shape \(\); a 1-D array"),
+        ({"measured": [[1.0]]}, r"measured has shape \(1, 1\); a 1-D array"),
+        ({"measured": ["a"]}, "measured is not an array of numbers"),
+        ({"measured": [[1], [1, 2]]}, "measured is not an array of numbers"),
+        ({"register": as_register(MEAN_ENTRY)}, "has 1 value, but an interval of the mean needs"),
+        (
+            {"register": as_register(entry(criterion=SHARE_ABOVE)), "measured": [0, 1, 0.5]},
+            "has the value 0.5; a proportion needs 0 or 1",
+        ),
+        (
+            {"register": as_register(entry(criterion=UP)), "measured": [1, 2, 3]},
+            r"shape \(3,\); an ordering needs \(n, j\)",
+        ),
+        (
+            {"register": as_register(entry(criterion=UP)), "measured": [[1], [2]]},
+            r"shape \(2, 1\); an ordering needs",
+        ),
+        (
+            {"register": as_register(entry(criterion=None)), "control": None},
+            "toy.small has no criterion yet",
+        ),
+        ({"mended": [1]}, "has no 'as_mended' in the register: leave mended out"),
+        ({"register": as_register(entry(as_mended=MENDED))}, "has 'as_mended'.*: pass mended="),
+        ({"note": " "}, "note must be a sentence"),
+    ],
+)
+def test_check_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        toy(**arguments)
+    assert "\n" not in str(error.value)
+
+
+def without(field):
+    return {k: v for k, v in ENTRY.items() if k != field}
+
+
+def with_criterion(**fields):
+    return entry(criterion=fields)
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([without("control")], r"entry 1 \(toy.small\): missing field 'control'"),
+        ([without("id")], "entry 1: missing field 'id'"),
+        ([entry(colour="red")], "unknown field 'colour'"),
+        ([ENTRY, ENTRY], "entry 2: the id 'toy.small' is registered twice"),
+        (["text"], "entry 1: must be a mapping"),
+        ([entry(id="Toy")], "an id looks like"),
+        ([entry(chapter="rotation")], "'chapter' looks like '02_rotation'"),
+        ([entry(source=0)], "'source' must be one of 000"),
+        ([entry(kind="fact")], "'kind' must be one of theorem, effect"),
+        ([entry(statement="")], "'statement' must be a sentence"),
+        ([entry(statistic=3)], "'statistic' must be a sentence"),
+        ([entry(control="Adam")], "'control': must be a mapping"),
+        ([entry(control={"statement": "c"})], "'control': missing field 'criterion'"),
+        ([entry(control={"statement": "", "criterion": BOUND})], "'control' must be a sentence"),
+        ([with_criterion(kind="p-value")], "criterion kind 'p-value' is not one of bound, inter"),
+        ([entry(criterion="small")], "criterion kind 'small' is not one of"),
+        ([with_criterion(kind="bound", below=1)], "criterion 'bound': missing field 'aggregate'"),
+        ([with_criterion(**BOUND, value=1)], "criterion 'bound': unknown field 'value'"),
+        ([with_criterion(**BOUND, above=1)], "exactly one of 'below' and 'above'"),
+        ([with_criterion(kind="bound", aggregate="max")], "exactly one of 'below' and 'above'"),
+        ([with_criterion(**CONTAINS, excludes=1)], "exactly one of 'contains' and 'excludes'"),
+        ([with_criterion(**CONTAINS, side="below")], "'side' goes with 'excludes' only"),
+        ([with_criterion(**EXCLUDES, side="left")], "'side' must be above or below, got 'left'"),
+        ([with_criterion(**UP | {"direction": "up"})], "'direction' must be increasing or decr"),
+        ([with_criterion(**TOST | {"margin": 0})], "'margin' must be above 0"),
+        ([with_criterion(**TOST | {"aggregate": "max"})], "aggregate 'max' is not allowed"),
+        ([with_criterion(**BOUND | {"below": "1e-9"})], "must be a finite number, .* write 1.0e-9"),
+        ([with_criterion(**BOUND | {"below": True})], "'below' must be a finite number"),
+        ([with_criterion(**BOUND | {"below": float("nan")})], "'below' must be a finite number"),
+        ([without("verdict_if_met")], "'verdict_if_met' must be .* got None"),
+        ([entry(verdict_if_met="true")], "'verdict_if_met' must be"),
+        ([entry(verdict_if_met="reproduced with a caveat")], "'caveat' goes with"),
+        ([entry(caveat="in part")], "'caveat' goes with"),
+        ([entry(as_mended={"statement": "m"})], "'as_mended': missing field 'criterion'"),
+        ([entry(criterion=None)], "'control': unknown field 'criterion'"),
+        (
+            [entry(criterion=None, control={"statement": "c"})],
+            "verdict_if_met without a criterion",
+        ),
+        ({}, "must be a list of claims"),
+    ],
+)
+def test_register_refuses(tmp_path, entries, message):
+    path = tmp_path / "claims.yml"
+    path.write_text(yaml.safe_dump(entries))
+    with pytest.raises(ValueError, match=message) as error:
+        claims.load_register(path)
+    assert "\n" not in str(error.value)
+
+
+def test_register_missing_or_not_yaml(tmp_path):
+    with pytest.raises(FileNotFoundError, match="the register of claims is not at"):
+        claims.load_register(tmp_path / "none.yml")
+    path = tmp_path / "claims.yml"
+    path.write_text("- id: [")
+    with pytest.raises(ValueError, match="not valid YAML"):
+        claims.load_register(path)
+
+
+def test_register_is_read_again_after_an_edit(tmp_path):
+    path = tmp_path / "claims.yml"
+    path.write_text(yaml.safe_dump([ENTRY]))
+    first = claims.load_register(path)
+    first.clear()  # what a caller does to its copy stays with the caller
+    assert list(claims.load_register(path)) == ["toy.small"]
+    path.write_text(yaml.safe_dump([entry(id="toy.large")]))
+    assert list(claims.load_register(path)) == ["toy.large"]
+
+
+# ---------------------------------------------------------------- cards
+
+
+def full_record():
+    """A record with every row that a card can have."""
+    e = entry(
+        verdict_if_met="reproduced with a caveat", caveat="if $x < 1$ & <b>", as_mended=MENDED
+    )
+    return toy([1e-15, 3e-10], (0.5, 0.6), as_register(e), mended=[1e-3], note='a "note" <i>')
+
+
+def test_card_is_well_formed_and_escaped():
+    record = full_record()
+    text = record._repr_mimebundle_()["text/html"]
+    root = ElementTree.fromstring(text)  # raises unless every tag is closed
+    assert root.attrib["id"] == "claim-toy-small"
+    assert root.attrib["class"] == "hb-claim"
+    assert root.attrib["data-verdict"] == record.verdict
+    assert root.find(".//*[@class='hb-claim__verdict']").text == "reproduced with a caveat"
+    assert root.find(".//a").attrib["href"] == "../book/ledger.html#ledger-toy-small"
+    assert not root.findall(".//b")
+    assert not root.findall(".//i")
+    assert r"\(x &lt; 1\)" in text  # math is left to MathJax
+    assert "style=" not in text
+    labels = [dt.text for dt in root.iter("dt")]
+    assert labels == [
+        "Measured", "Criterion, fixed beforehand", "Found", "Control", "Control found",
+        "As mended", "As mended, found", "Caveat", "Note",
+    ]  # fmt: skip
+
+
+def sanitised(text):
+    return re.sub(r'<data class="hb-num".*?</data>|≈[-+0-9.eE]+', "#", text)
+
+
+def test_only_marked_numbers_differ_between_processors():
+    one, other = toy([1e-15, 3e-15]), toy([1.1e-15, 2.9e-15], (0.51,))
+    for mime in ("text/html", "text/plain"):
+        a, b = one._repr_mimebundle_()[mime], other._repr_mimebundle_()[mime]
+        assert a != b
+        assert sanitised(a) == sanitised(b)
+    assert sanitised(repr(one)) != sanitised(repr(toy([1e-15, 1])))  # a flipped verdict shows
+
+
+def test_num():
+    assert repr(claims.num(3.21e-15, ".1e")) == "≈3.2e-15"
+    assert claims.num(0.5).__html__() == '<data class="hb-num" value="0.5">0.5</data>'
+    assert float(claims.num(2)) == 2.0
+    assert repr(claims.num(np.inf)) == "≈inf"
+    with pytest.raises(ValueError, match="fmt '.0%' gives '50%'"):
+        claims.num(0.5, ".0%")
+
+
+# ---------------------------------------------------------------- notebooks and the ledger
+
+
+def notebook(path, *records):
+    """Write a notebook whose cells show the records, as a kernel would have."""
+    cells = [v4.new_markdown_cell("# A chapter"), v4.new_code_cell("1", execution_count=1)]
+    for i, record in enumerate(records, start=2):
+        # A kernel sends the bundle as JSON.
+        data = json.loads(json.dumps(record._repr_mimebundle_()))
+        out = v4.new_output("execute_result", data=data, execution_count=i)
+        cells.append(v4.new_code_cell("check()", outputs=[out], execution_count=i))
+    nbformat.write(v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_record_round_trips_through_the_notebook_file(tmp_path):
+    records = [full_record(), toy(np.float32([1e-3]), np.array([1]))]
+    read = claims.read_records(notebook(tmp_path / "02_toy.ipynb", *records))
+    assert [claims.Record.from_dict(r) for r in read] == records
+    for key in ("id", "verdict", "criterion", "estimate", "interval", "n", "control"):
+        assert key in read[0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=5))
+def test_record_round_trips_through_json(values):
+    record = toy(values)
+    assert claims.Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_record_from_foreign_data():
+    with pytest.raises(ValueError, match="claim record: missing field"):
+        claims.Record.from_dict({"id": "toy.small"})
+
+
+TWO = as_register(ENTRY, entry(id="toy.later", chapter="05_later"))
+
+
+def test_ledger_has_every_claim(tmp_path):
+    table = claims.ledger(TWO, [notebook(tmp_path / "02_toy.ipynb", toy([1e-15, 2e-15]))])
+    here, later = table.to_dict("records")
+    assert list(table["id"]) == list(TWO)
+    assert here["verdict"] == "reproduced"
+    assert here["criterion"] == "the largest value is below 1e-9"
+    assert (here["estimate"], here["interval"], here["n"]) == (2e-15, [1e-15, 2e-15], 2)
+    assert (here["control"], here["notebook"]) == ("met", "02_toy")
+    assert here["anchor"] == "claim-toy-small"
+    assert later["verdict"] == claims.NOT_TESTED
+    assert later["notebook"] is None
+    assert later["estimate"] is None
+    counts = claims.count_verdicts(table)
+    assert counts["reproduced"] == counts[claims.NOT_TESTED] == 1
+    assert sum(counts.values()) == 2
+    assert set(counts) == {*claims.VERDICTS, claims.NOT_TESTED}
+
+
+def test_ledger_refuses_what_is_missing_duplicated_invalid_foreign_or_stale(tmp_path):
+    def problem(register, *records, name="02_toy.ipynb"):
+        with pytest.raises(ValueError) as error:
+            claims.ledger(register, [notebook(tmp_path / name, *records)])
+        return str(error.value)
+
+    good = toy()
+    assert problem(TWO) == "toy.small: registered for 02_toy but never checked there"
+    assert problem(TWO, good, good) == "toy.small: checked 2 times, must be once"
+    bad = toy(control=[1e-3])
+    assert bad.verdict == "invalid"
+    assert problem(TWO, bad) == (
+        "toy.small: invalid, its control (a broken rule) came out 'not met'"
+    )
+    unknown = toy(id="toy.odd", register=as_register(entry(id="toy.odd")))
+    assert "toy.odd: checked in a notebook but not registered" in problem(TWO, good, unknown)
+    assert "checked in 05_later but registered for 02_toy" in problem(
+        TWO, good, name="05_later.ipynb"
+    )
+    looser = as_register(entry(criterion=BOUND | {"below": 1e-6}))
+    assert "does not follow from the criteria now registered" in problem(looser, good)
+    typed = claims.Record.from_dict(good.to_dict() | {"verdict": "refuted"})
+    assert "does not follow from the criteria now registered" in problem(TWO, typed)
+    assert len(problem(TWO, bad, unknown).splitlines()) == 2  # all problems at once
+
+
+def test_summary_lists_the_chapter(monkeypatch):
+    monkeypatch.setattr(claims, "_checked", {})
+    register = as_register(ENTRY, entry(id="toy.second"))
+    toy(register=register)
+    with pytest.raises(ValueError, match="registered for 02_toy but never checked: toy.second"):
+        claims.summary("02_toy", register)
+    toy(register=register, id="toy.second", measured=[1])
+    toy(register=register)  # running a cell again is allowed
+    table = claims.summary("02_toy", register)
+    assert repr(table) == "toy.small   reproduced\ntoy.second  refuted"
+    root = ElementTree.fromstring(table._repr_html_())
+    assert [a.attrib["href"] for a in root.iter("a")] == ["#claim-toy-small", "#claim-toy-second"]
+    with pytest.raises(ValueError, match="no claims for chapter '09_none'; there are 02_toy"):
+        claims.summary("09_none", register)
+
+
+# ---------------------------------------------------------------- the register of the book
+
+
+def test_register_of_the_book_holds_every_starting_claim():
+    register = claims.load_register()
+    assert len(STARTING_IDS) == 63
+    assert set(STARTING_IDS) <= set(register)
+    table = claims.ledger(register, [])
+    assert claims.count_verdicts(table)[claims.NOT_TESTED] == len(register)
+
+
+def test_chapters_with_criteria_have_one_for_every_claim():
+    by_chapter = {}
+    for e in claims.load_register().values():
+        by_chapter.setdefault(e["chapter"], []).append(e["criterion"] is not None)
+    assert all(len(set(settled)) == 1 for settled in by_chapter.values())
+    assert all(by_chapter["02_rotation"])
+    assert len(by_chapter["02_rotation"]) == 13
+
+
+def test_theorems_of_the_rotation_chapter_are_tested_at_rounding_level():
+    for e in claims.load_register().values():
+        if e["chapter"] == "02_rotation" and e["kind"] == "theorem":
+            criterion = e["criterion"]
+            if criterion["kind"] == "bound" and criterion["aggregate"] == "max":
+                assert criterion["below"] <= 1e-9
+
+
+@pytest.mark.parametrize("id", STARTING_IDS)
+def test_math_in_the_register_is_closed(id):
+    e = claims.load_register()[id]
+    for text in (e["statement"], e["statistic"], e["control"]["statement"]):
+        assert text.count("$") % 2 == 0
+        ElementTree.fromstring(f"<p>{claims.text_to_html(text)}</p>")
