@@ -1,4 +1,4 @@
-"""Serve every asset from the site itself.
+"""Serve every asset from the site itself, and let no faulty build pass at the second try.
 
 MathJax comes as one file from the wheel ``sphinx-mathjax-offline``; the extension of that name
 would copy 24 MB more. Thebe is dropped: it needs a remote kernel, and its start-up script declares
@@ -37,7 +37,14 @@ def drop_thebe(app, pagename, templatename, context, doctree):
         context[key] = [entry for entry in context.get(key, []) if not _is_thebe(entry)]
 
 
+def forget_if_faulty(app, exception):
+    """After a build with warnings, drop what Sphinx remembers: the next build must warn again."""
+    if exception or app._warncount:
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+
+
 def setup(app):
     app.connect("config-inited", gather)
     app.connect("html-page-context", drop_thebe, priority=900)  # after everybody has added theirs
+    app.connect("build-finished", forget_if_faulty)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -87,49 +86,53 @@ class Evidence:
         self.chapters = execute.chapters(self.root)
         self.table = claims.ledger(self.register, self.chapters)
         self.counts = claims.count_verdicts(self.table)
+        results = sorted((self.root / "sweeps" / "results").glob("*.csv"))
+        self.sweeps = {path.stem: path for path in results}
+        self.stability = {id: found for path in results
+                          for id, found in sweep.stability(path).items()}
 
     @property
     def tested(self):
         return len(self.table) - self.counts[claims.NOT_TESTED]
 
-    def sweeps(self):
-        """Chapter -> committed table of sweep results."""
-        return {path.stem: path for path in sorted((self.root / "sweeps" / "results").glob("*.csv"))}
-
-    @lru_cache(maxsize=1)
-    def stability(self):
-        """Claim id -> what `hblib.sweep.stability` says of it."""
-        return {id: found for path in self.sweeps().values()
-                for id, found in sweep.stability(path).items()}
-
 
 @lru_cache(maxsize=1)
 def _evidence(root):
-    return Evidence(root)
+    try:
+        return Evidence(root)
+    except (ValueError, FileNotFoundError) as error:
+        for problem in str(error).splitlines():
+            logger.error("The ledger cannot be made. %s", problem)
+        return None
+
+
+def begin(app):
+    """Gather the evidence at the start of every build, whichever pages it will read."""
+    _evidence.cache_clear()
+    _evidence(str(app.srcdir))
 
 
 def evidence(env):
-    """Gather the evidence once a build, and tie the page in hand to everything it came from."""
+    """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
-    register = root / "book" / "claims.yml"
-    chapters = {f"{entry['chapter']}" for entry in claims.load_register(register).values()}
-    sources = [register, __file__, claims.__file__, sweep.__file__, execute.__file__]
-    for chapter in chapters:  # a missing file counts as changed: a new chapter is noticed
-        sources += [root / "notebooks" / f"{chapter}.ipynb",
+    sources = [root / "book" / "claims.yml", __file__]
+    sources += [module.__file__ for module in (claims, execute, sweep)]
+    known = _evidence(str(root))
+    for chapter in sorted(set(known.table["chapter"])) if known else ():
+        # A missing file counts as changed, so that a new chapter or sweep is noticed.
+        sources += [root / "notebooks" / f"{chapter}.ipynb", root / "sweeps" / f"{chapter}.yml",
                     root / "sweeps" / "results" / f"{chapter}.csv"]
     for source in sources:
         env.note_dependency(str(source))
-    return _evidence(str(root))
+    return known
 
 
 class EvidenceDirective(SphinxDirective):
-    """A directive that turns a faulty register or record into one build error."""
+    """A directive whose content is made from the evidence."""
 
     def run(self):
-        try:
-            return self.make(evidence(self.env))
-        except (ValueError, FileNotFoundError) as error:
-            return [self.state.document.reporter.error(str(error), line=self.lineno)]
+        known = evidence(self.env)
+        return self.make(known) if known else []
 
     def chapter_link(self, chapter, text, anchor=""):
         target = f"notebooks/{chapter}"
@@ -147,6 +150,8 @@ class ClaimsCount(SphinxRole):
 
     def run(self):
         known = evidence(self.env)
+        if known is None:
+            return [], []
         numbers = {"all": len(known.table), "tested": known.tested,
                    "untested": known.counts[claims.NOT_TESTED], **known.counts}
         if self.text not in numbers:
@@ -194,7 +199,7 @@ class ClaimsLedger(EvidenceDirective):
 
     def make(self, known):
         head = [tag("th", name, scope="col", role="columnheader") for name in self.columns]
-        rows = [self.row(entry, known.stability().get(entry.id))
+        rows = [self.row(entry, known.stability.get(entry.id))
                 for entry in known.table.itertuples(index=False)]
         table = tag(
             "table",
@@ -216,7 +221,8 @@ class ClaimsLedger(EvidenceDirective):
             estimate = [_number(entry.estimate), " ", tag(
                 "span", "[", _number(low), ", ", _number(high), "]",
                 class_="hb-quiet", title=entry.interval_kind)]
-        held = f"{stability.held} of {stability.n_settings}" if stability else ""
+        held = [tag("a", f"{stability.held} of {stability.n_settings}",
+                    href=f"robustness.html#sweep-{entry.chapter}")] if stability else []
         cells = [
             ("Source", [SOURCES[entry.source]], None),
             ("Kind", [entry.kind], None),
@@ -224,7 +230,7 @@ class ClaimsLedger(EvidenceDirective):
             ("n", [f"{entry.n:,}"] if tested else [], entry.n if tested else ""),
             ("Control", [entry.control] if tested else [], None),
             ("Verdict", [badge(entry.verdict)], None),
-            ("Sweep", [held], stability.held / stability.n_settings if stability else ""),
+            ("Sweep", held, stability.held / stability.n_settings if stability else ""),
         ]
         return tag(
             "tr",
@@ -265,14 +271,14 @@ class ChapterStatus(EvidenceDirective):
                              ("Chapter", "Run time", "Claims", "Stamp", "State"), rows)]
 
 
-def simple_table(caption, head, rows):
+def simple_table(caption, head, rows, class_="table"):
     """A table with header cells, in a box that scrolls by itself."""
     table = tag(
         "table", tag("caption", caption),
         tag("thead", tag("tr", *[tag("th", name, scope="col") for name in head])),
         tag("tbody", *[tag("tr", tag("th", first, scope="row"), *[tag("td", cell) for cell in rest])
                        for first, *rest in rows]),
-        class_="table",
+        class_=class_,
     )
     return tag("div", table, class_="hb-table")
 
@@ -298,19 +304,45 @@ class VersionTable(SphinxDirective):
 class SweepStability(EvidenceDirective):
     """For each swept chapter: in how many settings each verdict held, and where it did not."""
 
-    optional_arguments = 1
-    option_spec = {"chapter": directives.unchanged}
-
     def make(self, known):
-        swept = known.sweeps()
-        if not swept:
+        if not known.sweeps:
             return [nodes.paragraph("", "No sweep has been committed yet.")]
-        result = []
-        for chapter, path in swept.items():
-            section = nodes.section(ids=[f"sweep-{chapter}"], names=[f"sweep-{chapter}"])
-            section += nodes.title("", "", nodes.Text(f"Chapter {title_of(chapter)}"))
-            result.append(section)
-        return result
+        return [self.chapter(known, chapter, path) for chapter, path in known.sweeps.items()]
+
+    def chapter(self, known, chapter, path):
+        results = sweep.read_results(path)
+        grid = {name: list(results[name].unique()) for name in results.columns
+                if name not in sweep.COLUMNS and results[name].nunique(dropna=False) > 1}
+        section = nodes.section(ids=[f"sweep-{chapter}"], names=[chapter])
+        section += nodes.title("", f"Chapter {title_of(chapter)}")
+        if reasons := sweep.stale(path):
+            section += tag("p", f"Out of date: {'; '.join(reasons)}. Run ",
+                           tag("code", f"make sweep CH={chapter}"), ".", class_="hb-stale")
+        varied = "; ".join(f"{name} in {', '.join(map(str, values))}" for name, values in grid.items())
+        section += nodes.paragraph(
+            "", f"{results['run'].nunique()} runs of the whole chapter, over {varied}. "
+            "In the strips a full bar is a setting in which the verdict held, an open one a setting "
+            "in which it did not; settings are in the order of the grid.")
+        rows = [self.claim(known.table.set_index("id").loc[id], id, found, results)
+                for id, found in known.stability.items()
+                if id in set(results["claim"]) or found.held < found.n_settings]
+        section += simple_table(f"Verdicts of chapter {title_of(chapter)} over its sweep",
+                                ("Claim", "Verdict", "Held in", "Settings", "Did not hold at"), rows,
+                                class_="hb-sweep")
+        return section
+
+    def claim(self, entry, id, found, results):
+        verdicts = results[results["claim"] == id].set_index("run")["verdict"]
+        held = [verdicts.get(run) == found.verdict for run in results["run"].unique()]
+        count = f"{found.held} of {found.n_settings}"
+        strip = tag("div", *[tag("i", class_=None if ok else "off") for ok in held],
+                    class_="hb-strip", role="img", aria_label=f"held in {count} settings")
+        failing = [tag("li", text) for text in found.failing]
+        where = "nowhere" if not failing else tag(
+            "details", tag("summary", f"{len(failing)} settings" if len(failing) > 1 else "1 setting"),
+            tag("ul", *failing))
+        name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
+        return [name, badge(found.verdict), count, strip, where]
 
 
 def setup(app):
@@ -322,5 +354,5 @@ def setup(app):
     app.add_directive("chapter-status", ChapterStatus)
     app.add_directive("version-table", VersionTable)
     app.add_directive("sweep-stability", SweepStability)
-    app.connect("builder-inited", lambda app: _evidence.cache_clear())
+    app.connect("builder-inited", begin)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
