@@ -116,6 +116,8 @@ FLAT = np.column_stack([spread(0), spread(1), spread(1)[::-1]])
         (BELOW_0, spread(0), "undecided"),
         (ABOVE_0, spread(1), "met"),
         (ABOVE_0, spread(-1), "not met"),
+        (ABOVE_0, [0.0] * 6, "not met"),
+        (BELOW_0, [0.0] * 6, "not met"),
         (TOST, spread(1), "met"),
         (TOST, spread(1.3), "not met"),
         (TOST, spread(0.7), "not met"),
