@@ -131,7 +131,9 @@ def _parser():
 
     sub = command("sweep", _sweep, "run a chapter over the grid of sweeps/CH.yml, and resume it")
     sub.add_argument("chapter", metavar="CH")
-    sub.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, as in tcp://host:8786")
+    sub.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler, as in tcp://host:8786"
+    )
     sub.add_argument("--workers", type=int, default=cores, help=f"without a scheduler ({cores})")
 
     command("ledger", _ledger, "print the verdict of every claim")

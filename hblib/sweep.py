@@ -292,10 +292,11 @@ def _run(plan, settings, scheduler, workers):
         total, done = len(plan.settings), len(plan.settings) - len(settings)
         with tqdm(total=total, initial=done, unit="run", file=sys.stderr) as bar:
             for future in as_completed(futures):
-                error = future.exception()
+                # Forgotten once it is done: Dask would otherwise do it again if its worker dies.
+                setting, error = futures.pop(future), future.exception()
                 if error is not None:
                     # Not the chapter's doing: its kernel or worker died on every attempt.
-                    _save(plan, futures[future], {"error": f"{type(error).__name__}: {error}"})
+                    _save(plan, setting, {"error": f"{type(error).__name__}: {error}"})
                 if error is not None or future.result() is not None:
                     n_failed += 1
                     bar.set_postfix(failed=n_failed)
@@ -304,6 +305,8 @@ def _run(plan, settings, scheduler, workers):
 
 def _run_one(plan, setting):
     """Do one run, in a worker; return its error, or None."""
+    if _is_done(plan.folder(setting)):
+        return None
     start = time.perf_counter()
     output = plan.folder(setting) / plan.notebook.name
     result = {}
