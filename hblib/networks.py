@@ -63,13 +63,13 @@ class CNN:
     channels : tuple of int
         Channels of each convolution.
     pool_after : int
-        Halve height and width by maximum pooling after that many convolutions.
+        Convolution whose maps are halved in height and width by maximum pooling; 0 for none.
     activation : {"relu", "linear", "tanh"}
         Of the convolutions.
     """
 
     channels: tuple[int, ...] = (16, 16, 16, 16)
-    pool_after: int = 2
+    pool_after: int = 1
     activation: str = "relu"
 
     def shapes(self, input_shape, n_classes):
@@ -94,9 +94,9 @@ class CNN:
             maps = act(functional.conv2d(maps, W.flatten(0, 1), b.flatten(), padding=1,
                                          groups=groups))
             groups = seeds
-            yield maps.unflatten(1, (seeds, -1)).transpose(0, 1)
             if depth == self.pool_after:
                 maps = functional.max_pool2d(maps, 2)
+            yield maps.unflatten(1, (seeds, -1)).transpose(0, 1)
         flat = maps.reshape(n, seeds, -1).transpose(0, 1)
         yield torch.baddbmm(biases[-1][:, None], flat, weights[-1].mT)
 
@@ -129,7 +129,7 @@ class Networks:
         -------
         list of arrays
             ``(n_seeds, n_samples, n_units)``; for a convolution ``(n_seeds, n_samples, channels,
-            height, width)``, before pooling.
+            height, width)``, what the next layer reads.
         """
         with torch.no_grad():
             X = torch.as_tensor(np.asarray(X), dtype=self.weights[0].dtype)

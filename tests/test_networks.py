@@ -70,7 +70,7 @@ def test_a_network_does_not_depend_on_its_companions(architecture):
 def test_shapes_of_activations():
     cnn = train(CNN((4, 5, 6), pool_after=2), DIGITS, LABELS, range(3), epochs=0)
     assert [a.shape for a in cnn.activations(DIGITS)] == [
-        (3, 300, 4, 8, 8), (3, 300, 5, 8, 8), (3, 300, 6, 4, 4), (3, 300, 10)]
+        (3, 300, 4, 8, 8), (3, 300, 5, 4, 4), (3, 300, 6, 4, 4), (3, 300, 10)]
     mlp = train(MLP((12, 9)), DIGITS, LABELS, range(3), epochs=0)
     assert [a.shape for a in mlp.activations(DIGITS)] == [(3, 300, 12), (3, 300, 9), (3, 300, 10)]
 
