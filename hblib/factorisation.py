@@ -58,8 +58,9 @@ HIDDEN = {
     # Non-linear, and yet blind to the axes: only the length of the hidden vector is squashed.
     "radial tanh": lambda h: h * _sinc_tanh(h.square().sum(1, keepdim=True).add(_EPS).sqrt()),
     "batch norm": lambda h: F.normalize(h - h.mean(2, keepdim=True), dim=2) * h.shape[2] ** 0.5,
-    "layer norm": lambda h: (h - h.mean(1, keepdim=True))
-    * (h.var(1, keepdim=True, correction=0) + _EPS).rsqrt(),
+    "layer norm": lambda h: (
+        (h - h.mean(1, keepdim=True)) * (h.var(1, keepdim=True, correction=0) + _EPS).rsqrt()
+    ),
     "rms norm": lambda h: h * (h.square().mean(1, keepdim=True) + _EPS).rsqrt(),
 }
 
@@ -190,9 +191,11 @@ class Problem:
                 raise ValueError(f"{name} = {getattr(self, name)} must be finite and >= 0.")
         M = torch.as_tensor(self.M).to(self.dtype)
         if M.ndim not in (2, 3) or not M.numel():
-            raise ValueError(f"M of shape {tuple(M.shape)} must be (m, n) or (S, m, n), not empty.")
+            raise ValueError(f"M of shape {tuple(M.shape)} must be (m, n) or (S, m, n).")
         if not M.isfinite().all():
-            raise ValueError(f"M has {int((~M.isfinite()).sum())} entries that are NaN or infinite.")
+            raise ValueError(
+                f"M has {int((~M.isfinite()).sum())} entries that are NaN or infinite."
+            )
         bad = ~ERRORS[self.error].allows(M)
         if bad.any():
             raise ValueError(
@@ -355,6 +358,27 @@ def gradient_descent(problem: Problem, theta: Parameters, lr: float = 0.2) -> St
     return step
 
 
+def descent(make: Callable[..., Step]) -> Callable[..., Step]:
+    """Rule that steps against a transformed gradient.
+
+    ``make(problem, theta, grad, **options)`` returns a ``transform(t)`` that changes ``grad``,
+    the gradient of step t, in place; the rule then does theta <- theta - lr * grad.
+    """
+
+    def rule(problem: Problem, theta: Parameters, lr: float, **options: Any) -> Step:
+        grad = theta.clone()
+        transform = make(problem, theta, grad, **options)
+
+        def step(t: int) -> None:
+            problem.gradient_(theta, grad, t)
+            transform(t)
+            theta.flat.add_(grad.flat, alpha=-lr)
+
+        return step
+
+    return rule
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Result of training: A (S, k, m), B (S, k, n), and the error (len(steps), S) at ``steps``."""
@@ -480,7 +504,7 @@ def equivariance_defect(
     def flush() -> None:
         gap = size = 0.0
         for X, V in zip(
-            history[:filled].split([theta.A.numel(), theta.B.numel()], dim=1), (UA, UB), strict=True
+            history[:filled].split([theta.A.numel(), theta.B.numel()], dim=1), (UA, UB)
         ):
             X = X.view(filled, n_sets + 1, *(start.A if V is UA else start.B).shape)
             gap = gap + (X[:, 1:] - V @ X[:, :1]).square().sum((3, 4))
@@ -525,7 +549,7 @@ def invariance_defect(problem: Problem, A: ArrayLike, B: ArrayLike, U: ArrayLike
     U64 = _actions(U, theta)
     before = problem.value(theta)
     UA, UB = U64.to(problem.dtype), torch.linalg.inv(U64).mT.to(problem.dtype)
-    after = [problem.value(Parameters(u @ theta.A, v @ theta.B)) for u, v in zip(UA, UB, strict=True)]
+    after = [problem.value(Parameters(u @ theta.A, v @ theta.B)) for u, v in zip(UA, UB)]
     defect = ((torch.stack(after) - before) / before).abs().numpy()
     return defect if torch.as_tensor(U).ndim == 4 else defect[0]
 
@@ -674,7 +698,8 @@ def at_least_one(name: str, value: int) -> None:
 
 def _known(name: str, value: Any, allowed: Any) -> None:
     if value not in allowed:
-        raise ValueError(f"{name} = {value!r} is unknown; allowed: {', '.join(map(repr, allowed))}.")
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} = {value!r} is unknown; allowed: {choices}.")
 
 
 def _batched(name: str, X: ArrayLike, dtype: torch.dtype | None = None) -> torch.Tensor:
