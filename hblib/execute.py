@@ -408,7 +408,7 @@ def _executed(path):
     if parameters.echoed(notebook) != declared:
         raise ChapterError(f"it does not echo its parameters {', '.join(declared)} unchanged")
     if inputs(path) != before:
-        raise ChapterError("it was edited while it ran; nothing was saved")
+        raise ChapterError("its code, library or data changed while it ran; nothing was saved")
     notebook.metadata["hblib"] = {"stamp": digest(before), "inputs": before}
     normalise(notebook)
     return notebook

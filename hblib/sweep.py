@@ -314,7 +314,7 @@ def _run_one(plan, setting):
         execute.run(plan.notebook, output, setting, plan.time_limit)
         result["records"] = claims.read_records(output)
         if execute.stamp(plan.notebook) != plan.stamp:
-            result["error"] = "the chapter was edited during the sweep"
+            result["error"] = "the chapter changed during the sweep"
     except execute.KernelDied:
         raise
     except execute.ChapterError as error:

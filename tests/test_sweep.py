@@ -1,0 +1,241 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import psutil
+import pytest
+from distributed import LocalCluster
+
+from conftest import RECORD, ROOT
+from hblib import execute, sweep
+
+# A chapter that says when it starts and ends. The file's name is put together, so that it is not
+# taken for data that the chapter depends on.
+STARTS = """
+import os
+journal = os.path.join("..", "journal.txt")
+def note(word):
+    with open(journal, "a") as lines:
+        lines.write(f"{word} {k}\\n")
+note("start")
+""".strip()
+
+
+def _journal(book):
+    path = book.root / "journal.txt"
+    return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def _plan(book, text, chapter="01_a"):
+    (book.root / "sweeps" / f"{chapter}.yml").write_text(text)
+    return sweep.read_plan(book.root, chapter)
+
+
+# The plan
+
+
+def test_a_plan_is_grid_and_points_times_seeds(book):
+    book.chapter("01_a", declared="seed = 0\nk = 5\nlr = 0.1", echo="...")
+    plan = _plan(book, "fixed: {lr: 1}\ngrid: {k: [1, 2]}\npoints: [{k: 3}]\nseeds: [7, 8]")
+    settings = [(s["k"], s["seed"], s["lr"]) for s in plan.settings]
+    assert settings == [(1, 7, 1), (1, 8, 1), (2, 7, 1), (2, 8, 1), (3, 7, 1), (3, 8, 1)]
+    assert plan.time_limit == 600
+    assert len(_plan(book, "grid: {k: [1, 2], seed: [0, 1], lr: [1]}").settings) == 4
+    assert len(_plan(book, "points: [{k: 1}, {k: 2}]").settings) == 2
+    assert _plan(book, "{}").settings == [{"seed": 0, "k": 5, "lr": 0.1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("grid: [", "not valid YAML in line 1"),
+        ("- k", "must be a mapping"),
+        ("grids: {k: [1]}", "unknown key 'grids'; allowed are fixed, grid, points"),
+        ("grid: {k: 3}", "k must be a list with at least one value, not 3"),
+        ("grid: {k: []}", "k must be a list with at least one value"),
+        ("grid: {depth: [3]}", "unknown parameter 'depth'; allowed are seed, k"),
+        ("grid: {k: [1e-3]}", "'k' must be of type int"),
+        ("seeds: 3", "seeds must be a list"),
+        ("points: {k: 3}", "points must be a list of mappings"),
+        ("fixed: [k]", "fixed and grid must be mappings"),
+        ("fixed: {k: 3}\ngrid: {k: [1]}", "'k' is set in two places"),
+        ("grid: {seed: [3]}\nseeds: [1]", "'seed' is set in two places"),
+        ("grid: {k: [1, 2, 1]}", "the setting {'k': 1} comes twice"),
+        ("time_limit: 0", "time_limit must be a number of seconds above 0"),
+    ],
+)
+def test_a_faulty_plan_gets_one_sentence(book, text, message):
+    book.chapter("01_a")
+    with pytest.raises(ValueError, match="^sweeps/01_a.yml") as error:
+        _plan(book, text)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_parameter_cannot_be_called_as_a_column(book):
+    book.chapter("01_a", declared="n = 1  # size", echo="parameters.echo(n=n)")
+    with pytest.raises(ValueError, match="'n' has the name of a column"):
+        _plan(book, "{}")
+
+
+def test_a_run_is_known_by_its_inputs(book):
+    book.chapter("01_a")
+    plan = _plan(book, "grid: {k: [1, 2]}")
+    one, two = (plan.folder(setting) for setting in plan.settings)
+    assert one != two
+    assert _plan(book, "grid: {k: [2, 1]}").folder(plan.settings[0]) == one
+    book.chapter("01_a", "x = 1")
+    assert _plan(book, "grid: {k: [1, 2]}").folder(plan.settings[0]) != one
+
+
+def test_a_stale_chapter_is_not_swept(book):
+    book.chapter("01_a")
+    _plan(book, "grid: {k: [1]}")
+    with pytest.raises(ValueError, match="01_a is stale"):
+        sweep.sweep(book.root, "01_a")
+
+
+def test_an_unreachable_scheduler_is_named():
+    with pytest.raises(ValueError, match="no Dask scheduler answers at 'nonsense://x'"):
+        sweep._client("nonsense://x", 1)
+
+
+# A whole sweep
+
+
+@pytest.fixture(scope="module")
+def swept(shared_book):
+    """A chapter swept over k = 3, 4, 6, 7; it raises at 7 and its verdict flips at 6."""
+    book = shared_book
+    book.chapter("01_a", STARTS, "assert k != 7, 'seven # cannot be'", RECORD)
+    assert execute.execute([book.root / "notebooks" / "01_a.ipynb"], report=str)[0].error is None
+    (book.root / "journal.txt").unlink()
+    (book.root / "sweeps" / "01_a.yml").write_text("fixed: {seed: 1}\ngrid: {k: [3, 4, 6, 7]}")
+    path = sweep.sweep(book.root, "01_a", workers=2)
+    return book, path
+
+
+def test_each_setting_is_run_once(swept):
+    book, _ = swept
+    assert sorted(_journal(book)) == ["start 3", "start 4", "start 6", "start 7"]
+
+
+def test_the_table_has_a_row_for_each_run_and_claim(swept):
+    book, path = swept
+    assert path == book.root / "sweeps" / "results" / "01_a.csv"
+    table = sweep.read_results(path)
+    assert list(table["k"]) == [3, 4, 6, 7] and set(table["seed"]) == {1}
+    assert list(table["verdict"]) == ["reproduced", "reproduced", "open", "failed"]
+    assert list(table["estimate"][:3]) == [1.23] * 3
+    assert table["error"][3].endswith("raised AssertionError: seven # cannot be")
+    full = pd.read_parquet(book.root / "_build" / "sweeps" / "01_a" / "results.parquet")
+    assert full["estimate"][0] == 1.23456 and (full["seconds"] > 0).all()
+
+
+def test_stability_counts_the_settings_in_which_a_verdict_holds(swept):
+    _, path = swept
+    assert sweep.stability(path) == {
+        "fake.claim": sweep.Stability("reproduced", 2, 4, ["k=6: open", "k=7: failed"])
+    }
+
+
+def test_resuming_redoes_only_what_failed(swept):
+    book, path = swept
+    before, already = path.read_bytes(), len(_journal(book))
+    sweep.sweep(book.root, "01_a", workers=1)
+    assert _journal(book)[already:] == ["start 7"]
+    assert path.read_bytes() == before
+
+
+def test_a_table_knows_whether_it_is_current(swept):
+    book, path = swept
+    assert sweep.stale(path) == []
+    plan = book.root / "sweeps" / "01_a.yml"
+    text = plan.read_text()
+    plan.write_text("grid: {k: [3, 4]}")
+    assert sweep.stale(path) == ["sweeps/01_a.yml changed since"]
+    plan.write_text(text)
+    module = book.root / "hblib" / "parameters.py"
+    source = module.read_text()
+    module.write_text(source + "# changed\n")
+    assert sweep.stale(path) == ["the chapter changed since"]
+    module.write_text(source)
+
+
+# Faults
+
+
+def _eventually(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return found
+
+
+def _kernel_of(worker):
+    return [p for p in worker.children(recursive=True) if "ipykernel_launcher" in p.cmdline()]
+
+
+def test_killing_a_worker_costs_its_run_one_retry(book):
+    path = book.chapter("01_a", STARTS, "import time; time.sleep(1.5)", RECORD, "note('end')")
+    assert execute.execute([path], report=str)[0].error is None
+    (book.root / "journal.txt").unlink()
+    (book.root / "sweeps" / "01_a.yml").write_text("grid: {k: [1, 2, 3, 4, 5, 6]}")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hblib.cli", "sweep", "01_a", "--workers", "2"],
+        cwd=book.root, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    results = lambda: list((book.root / "_build" / "sweeps" / "01_a").glob("*/result.json"))  # noqa: E731
+    _eventually(lambda: len(results()) >= 2)
+    # A run just begun is under way on the worker that is killed.
+    started = len([line for line in _journal(book) if line.startswith("start")])
+    _eventually(lambda: len(_journal(book)) > started)
+    finished = {result.parent.name: result.stat().st_mtime_ns for result in results()}
+    worker = _eventually(
+        lambda: next((p for p in psutil.Process(process.pid).children() if _kernel_of(p)), None)
+    )
+    worker.send_signal(signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    lines = _journal(book)
+    assert sorted(line for line in lines if "end" in line) == [f"end {k}" for k in range(1, 7)]
+    assert len([line for line in lines if "start" in line]) in (6, 7)
+    assert len(results()) == 6
+    for result in results():
+        assert "error" not in json.loads(result.read_text())
+        if result.parent.name in finished:
+            assert result.stat().st_mtime_ns == finished[result.parent.name]
+    assert "fake.claim: reproduced in 5 of 6 settings\n    k=6: open\n" in output
+
+
+DIES_ONCE = """
+import os, signal
+attempt = os.path.join("..", "attempt.txt")
+if os.path.exists(attempt):
+    os.remove(attempt)
+    os.kill(os.getpid(), signal.SIGKILL)
+""".strip()
+
+
+def test_a_running_scheduler_is_used_and_a_dead_kernel_retried(book):
+    path = book.chapter("01_a", DIES_ONCE, RECORD)
+    assert execute.execute([path], report=str)[0].error is None
+    (book.root / "sweeps" / "01_a.yml").write_text("grid: {k: [3]}")
+    (book.root / "attempt.txt").touch()
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        table = sweep.read_results(sweep.sweep(book.root, "01_a", cluster.scheduler_address))
+        assert list(table["verdict"]) == ["reproduced"]
+        assert not (book.root / "attempt.txt").exists()
+
+
+def test_workers_with_several_threads_are_refused():
+    with LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        with pytest.raises(ValueError, match="--nthreads 1"):
+            sweep._client(cluster.scheduler_address, 1)
