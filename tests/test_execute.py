@@ -6,9 +6,9 @@ import sys
 
 import nbformat
 import pytest
+from fake_book import ROOT
 from nbformat import v4
 
-from conftest import ROOT
 from hblib import cli, execute, parameters
 
 # Parameters

@@ -7,10 +7,10 @@ import sys
 import hygiene
 import nbformat
 import pytest
+from fake_book import ROOT
 from nbclient import NotebookClient
 from nbformat import v4
 
-from conftest import ROOT
 from hblib import execute
 
 CHAPTERS = execute.chapters(ROOT)

@@ -9,8 +9,8 @@ import pandas as pd
 import psutil
 import pytest
 from distributed import LocalCluster
+from fake_book import RECORD, ROOT
 
-from conftest import RECORD, ROOT
 from hblib import execute, sweep
 
 # A chapter that says when it starts and ends. The file's name is put together, so that it is not
