@@ -227,11 +227,11 @@ def wikipedia(n_words=300, window=5, weights="uniform"):
     >>> data.matrix.shape, data.words[:2].tolist()
     ((100, 100), ['the', 'of'])
     """
-    _check_count("n_words", n_words, upper=34_212)
     _check_count("window", window, upper=1_000)
     if weights not in ("uniform", "harmonic"):
         raise ValueError(f"weights must be 'uniform' or 'harmonic', got {weights!r}")
     text = wikipedia_text()
+    _check_count("n_words", n_words, upper=len(text.words))
     position = np.arange(len(text.tokens))
     article = np.searchsorted(text.starts, position, side="right")
     known = text.tokens < n_words

@@ -396,6 +396,7 @@ def heatmaps(matrices, label):
         image = ax.imshow(array, **scale)
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(False)
+        ax.spines[:].set_visible(False)
     fig.colorbar(image, ax=axes, orientation="horizontal", label=label, aspect=40)
     return fig
 
