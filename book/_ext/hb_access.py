@@ -1,7 +1,7 @@
 """Mend, in the written pages, what the theme gets wrong for screen readers and keyboards.
 
 No option of the theme reaches these faults (labels that hide the visible text, list roles without
-list items, boxes that scroll but cannot be reached by key), so the finished HTML is edited once.
+list items, empty header cells), so the finished HTML is edited once.
 """
 
 from pathlib import Path
@@ -37,9 +37,6 @@ def mend(soup):
     for node in soup.select(".sidebar-primary-items__start > .sidebar-primary-item:first-child"):
         node["role"] = "region"
         node["aria-label"] = "Book title"
-    # What scrolls sideways in its own box must be reachable by key.
-    for node in soup.select("div.highlight > pre, div.output.text_html, .hb-table, .pst-scrollable-table-container"):
-        node["tabindex"] = "0"
 
 
 def finish(app, exception):
@@ -57,8 +54,10 @@ def finish(app, exception):
             page.write_text(str(soup), encoding="utf-8")
     target = app.builder.get_target_uri(app.config.root_doc)
     root = Path(app.outdir) / "index.html"
-    root.write_text(ROOT_PAGE.format(title=app.config.html_title or app.config.project,
-                                     target=target), encoding="utf-8")
+    root.write_text(
+        ROOT_PAGE.format(title=app.config.html_title or app.config.project, target=target),
+        encoding="utf-8",
+    )
 
 
 def setup(app):

@@ -1,8 +1,8 @@
 """Pages made from the claims: ledger, counts, sweeps, status.
 
 Everything here reads the register, the executed chapters and the committed sweep tables through
-`hblib`; nothing is typed twice. Each page notes what it was made from, so that Sphinx makes it again
-when any of that changes.
+`hblib`; nothing is typed twice. Each page notes what it was made from, so that Sphinx makes it
+again when any of that changes.
 """
 
 import importlib.metadata
@@ -28,8 +28,22 @@ SOURCES = {
     "004": "Tan 2015",
     "ext": "this book",
 }
-MAIN_PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "pandas", "matplotlib", "gensim", "sympy",
-                 "papermill", "dask", "nbval", "jupyter-book", "sphinx", "myst-nb")
+MAIN_PACKAGES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "pandas",
+    "matplotlib",
+    "gensim",
+    "sympy",
+    "papermill",
+    "dask",
+    "nbval",
+    "jupyter-book",
+    "sphinx",
+    "myst-nb",
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +54,9 @@ class tag(nodes.General, nodes.TextElement):
     def __init__(self, name, *children, **attributes):
         super().__init__("", "", *map(_as_node, children))
         self["name"] = name
-        self["html"] = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
+        self["html"] = {
+            key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()
+        }
 
 
 def _as_node(child):
@@ -48,8 +64,11 @@ def _as_node(child):
 
 
 def _visit_tag(translator, node):
-    html = "".join(f' {key}="{translator.attval(str(value))}"' for key, value in node["html"].items()
-                   if value is not None)
+    html = "".join(
+        f' {key}="{translator.attval(str(value))}"'
+        for key, value in node["html"].items()
+        if value is not None
+    )
     translator.body.append(f"<{node['name']}{html}>")
 
 
@@ -69,9 +88,9 @@ def with_math(text):
 
 
 def title_of(chapter):
-    """``02_rotation`` as a reader would say it."""
+    """``02_rotation`` as ``2. Rotation``."""
     number, _, words = chapter.partition("_")
-    return f"{int(number)} {words.replace('_', ' ')}"
+    return f"{int(number)}. {words.replace('_', ' ').capitalize()}"
 
 
 # ---------------------------------------------------------------- what the pages are made from
@@ -88,8 +107,9 @@ class Evidence:
         self.counts = claims.count_verdicts(self.table)
         results = sorted((self.root / "sweeps" / "results").glob("*.csv"))
         self.sweeps = {path.stem: path for path in results}
-        self.stability = {id: found for path in results
-                          for id, found in sweep.stability(path).items()}
+        self.stability = {
+            id: found for path in results for id, found in sweep.stability(path).items()
+        }
 
     @property
     def tested(self):
@@ -120,8 +140,11 @@ def evidence(env):
     known = _evidence(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():
         # A missing file counts as changed, so that a new chapter or sweep is noticed.
-        sources += [root / "notebooks" / f"{chapter}.ipynb", root / "sweeps" / f"{chapter}.yml",
-                    root / "sweeps" / "results" / f"{chapter}.csv"]
+        sources += [
+            root / "notebooks" / f"{chapter}.ipynb",
+            root / "sweeps" / f"{chapter}.yml",
+            root / "sweeps" / "results" / f"{chapter}.csv",
+        ]
     for source in sources:
         env.note_dependency(str(source))
     return known
@@ -152,8 +175,12 @@ class ClaimsCount(SphinxRole):
         known = evidence(self.env)
         if known is None:
             return [], []
-        numbers = {"all": len(known.table), "tested": known.tested,
-                   "untested": known.counts[claims.NOT_TESTED], **known.counts}
+        numbers = {
+            "all": len(known.table),
+            "tested": known.tested,
+            "untested": known.counts[claims.NOT_TESTED],
+            **known.counts,
+        }
         if self.text not in numbers:
             message = f"claims-count knows {', '.join(numbers)}, not {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
@@ -175,21 +202,31 @@ class ClaimsSummary(EvidenceDirective):
 
     def make(self, known):
         total = len(known.table)
-        items = [tag("li", tag("span", str(count), class_="hb-count"), badge(verdict))
-                 for verdict, count in known.counts.items()
-                 if count or verdict in ("reproduced", "refuted", "corrected", "open")]
-        sentence = (f"{known.tested} of {total} claims tested; "
-                    f"{known.counts[claims.NOT_TESTED]} still wait for their chapter.")
-        return [nodes.paragraph("", "", nodes.strong("", sentence)),
-                tag("ul", *items, class_="hb-counts")]
+        items = [
+            tag("li", tag("span", str(count), class_="hb-count"), badge(verdict))
+            for verdict, count in known.counts.items()
+            if count or verdict in ("reproduced", "refuted", "corrected", "open")
+        ]
+        sentence = (
+            f"{known.tested} of {total} claims tested; "
+            f"{known.counts[claims.NOT_TESTED]} still wait for their chapter."
+        )
+        return [
+            nodes.paragraph("", "", nodes.strong("", sentence)),
+            tag("ul", *items, class_="hb-counts"),
+        ]
 
 
 # ---------------------------------------------------------------- ledger
 
 
 def _number(value):
-    return tag("data", str(claims.num(value, ".3g").text).replace("-", "\u2212"),
-               class_="hb-num", value=value)
+    return tag(
+        "data",
+        str(claims.num(value, ".3g").text).replace("-", "\u2212"),
+        class_="hb-num",
+        value=value,
+    )
 
 
 class ClaimsLedger(EvidenceDirective):
@@ -199,16 +236,22 @@ class ClaimsLedger(EvidenceDirective):
 
     def make(self, known):
         head = [tag("th", name, scope="col", role="columnheader") for name in self.columns]
-        rows = [self.row(entry, known.stability.get(entry.id))
-                for entry in known.table.itertuples(index=False)]
+        rows = [
+            self.row(entry, known.stability.get(entry.id))
+            for entry in known.table.itertuples(index=False)
+        ]
         table = tag(
             "table",
-            tag("caption", "All registered claims. Estimates are followed by their interval or range."),
+            tag(
+                "caption",
+                "All registered claims. Estimates are followed by their interval or range.",
+            ),
             tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
             tag("tbody", *rows, role="rowgroup"),
-            class_="hb-ledger", role="table",
+            class_="hb-ledger",
+            role="table",
         )
-        return [tag("div", table, class_="hb-table")]
+        return [in_box(table, "The claims ledger")]
 
     def row(self, entry, stability):
         tested = entry.verdict != claims.NOT_TESTED
@@ -218,11 +261,31 @@ class ClaimsLedger(EvidenceDirective):
         estimate = []
         if tested:
             low, high = entry.interval
-            estimate = [_number(entry.estimate), " ", tag(
-                "span", "[", _number(low), ", ", _number(high), "]",
-                class_="hb-quiet", title=entry.interval_kind)]
-        held = [tag("a", f"{stability.held} of {stability.n_settings}",
-                    href=f"robustness.html#sweep-{entry.chapter}")] if stability else []
+            estimate = [
+                _number(entry.estimate),
+                " ",
+                tag(
+                    "span",
+                    "[",
+                    _number(low),
+                    ", ",
+                    _number(high),
+                    "]",
+                    class_="hb-quiet",
+                    title=entry.interval_kind,
+                ),
+            ]
+        held = (
+            [
+                tag(
+                    "a",
+                    f"{stability.held} of {stability.n_settings}",
+                    href=f"robustness.html#sweep-{entry.chapter}",
+                )
+            ]
+            if stability
+            else []
+        )
         cells = [
             ("Source", [SOURCES[entry.source]], None),
             ("Kind", [entry.kind], None),
@@ -234,12 +297,22 @@ class ClaimsLedger(EvidenceDirective):
         ]
         return tag(
             "tr",
-            tag("th", tag("span", name, class_="hb-id"), *with_math(entry.statement),
-                scope="row", role="rowheader", data_sort=entry.id),
-            *[tag("td", *content, role="cell", data_label=label, data_sort=sort)
-              for label, content, sort in cells],
-            id=claims.ledger_anchor(entry.id), role="row",
-            data_chapter=entry.chapter, data_verdict=entry.verdict,
+            tag(
+                "th",
+                tag("span", name, class_="hb-id"),
+                *with_math(entry.statement),
+                scope="row",
+                role="rowheader",
+                data_sort=entry.id,
+            ),
+            *[
+                tag("td", *content, role="cell", data_label=label, data_sort=sort)
+                for label, content, sort in cells
+            ],
+            id=claims.ledger_anchor(entry.id),
+            role="row",
+            data_chapter=entry.chapter,
+            data_verdict=entry.verdict,
         )
 
 
@@ -251,36 +324,65 @@ class ChapterStatus(EvidenceDirective):
 
     def make(self, known):
         per_chapter = Counter(known.table["chapter"])
-        rows = []
-        for path in known.chapters:
-            meta = nbformat.read(path, as_version=4).metadata.get("hblib", {})
-            reasons = execute.stale(path)
-            if reasons:
-                logger.warning("%s is out of date (%s): run 'make book' or 'hb execute'.",
-                               path.stem, "; ".join(reasons), location=self.env.docname)
-            rows.append([
-                self.chapter_link(path.stem, title_of(path.stem)),
-                f"{meta['seconds']:.0f} s" if "seconds" in meta else "",
-                str(per_chapter[path.stem]),
-                tag("code", meta.get("stamp", "")[:12]),
-                "out of date: " + "; ".join(reasons) if reasons else "current",
-            ])
-        for chapter in sorted(set(per_chapter) - {path.stem for path in known.chapters}):
-            rows.append([title_of(chapter), "", str(per_chapter[chapter]), "", "not yet written"])
-        return [simple_table("Chapters, in reading order",
-                             ("Chapter", "Run time", "Claims", "Stamp", "State"), rows)]
+        written = {path.stem: path for path in known.chapters}
+        rows = [
+            [
+                self.chapter_link(chapter, title_of(chapter)),
+                *(
+                    self.outcome(written[chapter])
+                    if chapter in written
+                    else ("", "", "not yet written")
+                ),
+                str(per_chapter[chapter]),
+            ]
+            for chapter in sorted(written | per_chapter)
+        ]
+        return [
+            simple_table(
+                "Chapters, in reading order",
+                ("Chapter", "Run time", "Stamp", "State", "Claims"),
+                rows,
+            )
+        ]
+
+    def outcome(self, path):
+        meta = nbformat.read(path, as_version=4).metadata.get("hblib", {})
+        reasons = "; ".join(execute.stale(path))
+        if reasons:
+            logger.warning(
+                "%s is out of date (%s): run 'make book' or 'hb execute'.",
+                path.stem,
+                reasons,
+                location=self.env.docname,
+            )
+        return (
+            f"{meta['seconds']:.0f} s" if "seconds" in meta else "",
+            tag("code", meta.get("stamp", "")[:12]),
+            f"out of date: {reasons}" if reasons else "current",
+        )
+
+
+def in_box(table, label):
+    """A table in a box that scrolls by itself and can be reached by key."""
+    return tag("div", table, class_="hb-table", role="region", tabindex="0", aria_label=label)
 
 
 def simple_table(caption, head, rows, class_="table"):
-    """A table with header cells, in a box that scrolls by itself."""
+    """A table with a caption and header cells."""
     table = tag(
-        "table", tag("caption", caption),
+        "table",
+        tag("caption", caption),
         tag("thead", tag("tr", *[tag("th", name, scope="col") for name in head])),
-        tag("tbody", *[tag("tr", tag("th", first, scope="row"), *[tag("td", cell) for cell in rest])
-                       for first, *rest in rows]),
+        tag(
+            "tbody",
+            *[
+                tag("tr", tag("th", first, scope="row"), *[tag("td", cell) for cell in rest])
+                for first, *rest in rows
+            ],
+        ),
         class_=class_,
     )
-    return tag("div", table, class_="hb-table")
+    return in_box(table, caption)
 
 
 class VersionTable(SphinxDirective):
@@ -294,8 +396,11 @@ class VersionTable(SphinxDirective):
         for name in MAIN_PACKAGES:
             installed = importlib.metadata.version(name).partition("+")[0]
             rows.append([name, installed, locked[name]])
-        return [simple_table("Versions this site was built with", ("Package", "Installed", "Locked"),
-                             rows)]
+        return [
+            simple_table(
+                "Versions this site was built with", ("Package", "Installed", "Locked"), rows
+            )
+        ]
 
 
 # ---------------------------------------------------------------- sweeps
@@ -311,36 +416,64 @@ class SweepStability(EvidenceDirective):
 
     def chapter(self, known, chapter, path):
         results = sweep.read_results(path)
-        grid = {name: list(results[name].unique()) for name in results.columns
-                if name not in sweep.COLUMNS and results[name].nunique(dropna=False) > 1}
+        grid = {
+            name: list(results[name].unique())
+            for name in results.columns
+            if name not in sweep.COLUMNS and results[name].nunique(dropna=False) > 1
+        }
         section = nodes.section(ids=[f"sweep-{chapter}"], names=[chapter])
-        section += nodes.title("", f"Chapter {title_of(chapter)}")
+        section += nodes.title("", title_of(chapter))
         if reasons := sweep.stale(path):
-            section += tag("p", f"Out of date: {'; '.join(reasons)}. Run ",
-                           tag("code", f"make sweep CH={chapter}"), ".", class_="hb-stale")
-        varied = "; ".join(f"{name} in {', '.join(map(str, values))}" for name, values in grid.items())
+            section += tag(
+                "p",
+                f"Out of date: {'; '.join(reasons)}. Run ",
+                tag("code", f"make sweep CH={chapter}"),
+                ".",
+                class_="hb-stale",
+            )
+        varied = "; ".join(
+            f"{name} in {', '.join(map(str, values))}" for name, values in grid.items()
+        )
         section += nodes.paragraph(
-            "", f"{results['run'].nunique()} runs of the whole chapter, over {varied}. "
-            "In the strips a full bar is a setting in which the verdict held, an open one a setting "
-            "in which it did not; settings are in the order of the grid.")
-        rows = [self.claim(known.table.set_index("id").loc[id], id, found, results)
-                for id, found in known.stability.items()
-                if id in set(results["claim"]) or found.held < found.n_settings]
-        section += simple_table(f"Verdicts of chapter {title_of(chapter)} over its sweep",
-                                ("Claim", "Verdict", "Held in", "Settings", "Did not hold at"), rows,
-                                class_="hb-sweep")
+            "",
+            f"{results['run'].nunique()} runs of the whole chapter, over {varied}. "
+            "In the strips a full bar is a setting in which the verdict held, an open one a "
+            "setting in which it did not; settings are in the order of the grid.",
+        )
+        rows = [
+            self.claim(known.table.set_index("id").loc[id], id, found, results)
+            for id, found in known.stability.items()
+            if id in set(results["claim"]) or found.held < found.n_settings
+        ]
+        section += simple_table(
+            f"{title_of(chapter)}: verdicts over the sweep",
+            ("Claim", "Verdict", "Held in", "Settings", "Did not hold at"),
+            rows,
+            class_="hb-sweep",
+        )
         return section
 
     def claim(self, entry, id, found, results):
         verdicts = results[results["claim"] == id].set_index("run")["verdict"]
         held = [verdicts.get(run) == found.verdict for run in results["run"].unique()]
         count = f"{found.held} of {found.n_settings}"
-        strip = tag("div", *[tag("i", class_=None if ok else "off") for ok in held],
-                    class_="hb-strip", role="img", aria_label=f"held in {count} settings")
+        strip = tag(
+            "div",
+            *[tag("i", class_=None if ok else "off") for ok in held],
+            class_="hb-strip",
+            role="img",
+            aria_label=f"held in {count} settings",
+        )
         failing = [tag("li", text) for text in found.failing]
-        where = "nowhere" if not failing else tag(
-            "details", tag("summary", f"{len(failing)} settings" if len(failing) > 1 else "1 setting"),
-            tag("ul", *failing))
+        where = (
+            "nowhere"
+            if not failing
+            else tag(
+                "details",
+                tag("summary", f"{len(failing)} settings" if len(failing) > 1 else "1 setting"),
+                tag("ul", *failing),
+            )
+        )
         name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
         return [name, badge(found.verdict), count, strip, where]
 

@@ -80,6 +80,7 @@
     const product = (A, B) => A.map((a) => B.map((b) => a[0] * b[0] + a[1] * b[1]));
     const turn = (points, c, s) => points.map(([x, y]) => [c * x + s * y, -s * x + c * y]);
     const original = product(data.A, data.B);
+    const loudest = Math.max(...bars.map((i) => Math.hypot(...data.A[i]))) || 1;
     const scale = Math.max(...original.flat().map(Math.abs)) || 1;
 
     /* 1. the space: fixed points, turning axes */
@@ -142,7 +143,7 @@
       axes.setAttribute("transform", `rotate(${-degrees})`);
       const [A, B] = [turn(data.A, c, s), turn(data.B, c, s)];
       rows.forEach((row, unit) => row.forEach(({ rect, y0, item }) => {
-        const height = (38 * A[item][unit]) / reach;
+        const height = (38 * A[item][unit]) / loudest;
         rect.setAttribute("y", y0 - Math.max(height, 0));
         rect.setAttribute("height", Math.abs(height));
       }));
@@ -155,7 +156,7 @@
         change = Math.max(change, Math.abs(now[i][j] - original[i][j]));
         square.style.fill = `color-mix(in oklab, var(--hb-${now[i][j] < 0 ? "u2" : "u1"}) ` +
           `${Math.round((85 * Math.abs(now[i][j])) / scale)}%, var(--hb-zero))`;
-        text.textContent = now[i][j].toFixed(1).replace("-", "\u2212");
+        text.textContent = now[i][j].toFixed(1).replace("-0.0", "0.0").replace("-", "\u2212");
       }));
       readout.textContent = `Largest change of any entry: ${change.toFixed(3)}`;
     };

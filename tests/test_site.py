@@ -1,0 +1,443 @@
+"""The website: offline, complete, readable on a phone, without scripts, by key and by ear.
+
+The tests look at the book already built in ``_build/html`` (it is built first if there is none).
+Those that need a browser use Debian's chromium and are skipped, with the reason, without one.
+"""
+
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urljoin
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from hblib import claims, execute
+
+ROOT = Path(__file__).resolve().parents[1]
+SITE = ROOT / "_build" / "html"
+PHONE = {"width": 390, "height": 844}
+
+
+def build(root):
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "-W", "--keep-going"]
+    return subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def site():
+    if not (SITE / "index.html").is_file():
+        result = build(ROOT)
+        assert result.returncode == 0, result.stdout + result.stderr
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    """Name -> parsed page, of all pages with text in them."""
+    found = sorted([*site.glob("book/*.html"), *site.glob("notebooks/*.html")])
+    found += [site / "search.html", site / "genindex.html"]
+    assert len(found) > 5
+    return {path.relative_to(site).as_posix(): parse(path) for path in found}
+
+
+def parse(path):
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture(scope="session")
+def chapters(pages):
+    names = [name for name in pages if name.startswith("notebooks/")]
+    if not names:
+        pytest.skip("no chapter is in the table of contents yet")
+    return names
+
+
+@pytest.fixture(scope="session")
+def browser():
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no chromium on this machine: 'apt-get install chromium' brings it")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A function that opens a fresh page; keyword arguments are those of a browser context."""
+    contexts = []
+
+    def new_page(**options):
+        contexts.append(browser.new_context(**options))
+        return contexts[-1].new_page()
+
+    yield new_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()
+
+
+def settle(page, url):
+    """Open a page and wait until its mathematics is set."""
+    page.goto(url, wait_until="load")
+    page.evaluate("window.MathJax?.startup?.promise?.then(() => 0)")
+
+
+# ---------------------------------------------------------------- the pages as files
+
+
+def test_root_leads_to_the_book(site):
+    refresh = parse(site / "index.html").select_one("meta[http-equiv=refresh]")["content"]
+    assert (site / refresh.partition("url=")[2]).is_file()
+
+
+def test_every_picture_has_a_text_alternative(pages):
+    pictures = 0
+    for name, soup in pages.items():
+        for image in soup.select("img"):
+            alt = image.get("alt", "").strip()
+            assert alt, f"{name}: {image.get('src', '')[:80]} has no alternative text"
+            assert not re.search(r"\.(png|svg|jpe?g|gif)$|[0-9a-f]{20}", alt), f"{name}: {alt}"
+            pictures += 1
+    assert pictures
+
+
+def test_pictures_of_chapters_are_figures_with_captions(pages, chapters):
+    figures = [figure for name in chapters for figure in pages[name].select("figure.hb-figure")]
+    assert figures
+    for figure in figures:
+        assert figure.select_one("figcaption").get_text(strip=True)
+    for name in chapters:
+        outside = [i for i in pages[name].select(".cell_output img") if not i.find_parent("figure")]
+        assert not outside, f"{name}: pictures without a figure around them"
+
+
+def test_links_and_anchors_resolve(site, pages):
+    ids = {name: {node["id"] for node in soup.select("[id]")} for name, soup in pages.items()}
+    broken = []
+    for name, soup in pages.items():
+        for link in soup.select("a[href], link[href], script[src], img[src]"):
+            href = link.get("href") or link.get("src")
+            if re.match(r"(https?|mailto|data):", href):
+                continue
+            target, anchor = urldefrag(urljoin(name, unquote(href)))
+            target = target.partition("?")[0]
+            if not (site / target).exists():
+                broken.append(f"{name}: {href}")
+            elif anchor and target in ids and anchor not in ids[target]:
+                broken.append(f"{name}: {href} (no such anchor)")
+    assert not broken, "\n".join(broken)
+
+
+def test_ids_are_unique(pages):
+    for name, soup in pages.items():
+        ids = [node["id"] for node in soup.select("[id]")]
+        twice = {i for i in ids if ids.count(i) > 1}
+        assert not twice, f"{name}: {twice}"
+
+
+def test_no_page_names_a_foreign_script_style_or_picture(site, pages):
+    for name, soup in pages.items():
+        for node in soup.select("script[src], link[rel~=stylesheet], link[rel~=preload], img[src]"):
+            address = node.get("src") or node.get("href")
+            assert not re.match(r"(https?:)?//", address), f"{name}: {address}"
+    for sheet in site.glob("_static/**/*.css"):
+        foreign = re.findall(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//[^)'\"]+", sheet.read_text())
+        assert not foreign, f"{sheet.name}: {foreign}"
+
+
+def test_pages_are_light(site, pages):
+    for name in pages:
+        size = (site / name).stat().st_size
+        assert size < 1_500_000, f"{name} weighs {size:,} bytes"
+    ours = [site / "_static" / name for name in ("hb-fig.js", "hb-ledger.js", "hb.css")]
+    assert all(path.stat().st_size < 20_000 for path in ours)
+    assert sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) < 40e6
+
+
+# ---------------------------------------------------------------- ledger and cards
+
+
+@pytest.fixture(scope="session")
+def ledger(pages):
+    return pages["book/ledger.html"]
+
+
+def test_ledger_has_every_claim_with_its_verdict(ledger):
+    register = claims.load_register()
+    table = claims.ledger(register, execute.chapters(ROOT)).set_index("id")
+    rows = {row["id"]: row for row in ledger.select("table.hb-ledger tbody tr")}
+    assert list(rows) == [claims.ledger_anchor(id) for id in register]
+    for id, entry in table.iterrows():
+        row = rows[claims.ledger_anchor(id)]
+        assert row["data-verdict"] == entry.verdict == row.select_one(".hb-verdict").text
+        assert row["data-chapter"] == entry.chapter
+    untested = int((table.verdict == claims.NOT_TESTED).sum())
+    sentence = ledger.select_one("main strong").text
+    assert sentence.startswith(f"{len(table) - untested} of {len(table)} claims tested")
+    assert str(untested) in sentence.partition(";")[2]
+
+
+def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger):
+    cards = {
+        card["id"]: (name, card) for name in chapters for card in pages[name].select(".hb-claim")
+    }
+    assert cards
+    tested = ledger.select(f"table.hb-ledger tbody tr:not([data-verdict='{claims.NOT_TESTED}'])")
+    assert len(tested) == len(cards)
+    for row in tested:
+        href = row.select_one("th a")["href"]
+        name, card = cards[urldefrag(href)[1]]
+        assert urljoin("book/ledger.html", urldefrag(href)[0]) == name
+        back = card.select_one(".hb-claim__link a")["href"]
+        assert urljoin(name, back) == f"book/ledger.html#{row['id']}"
+        assert card["data-verdict"] == row["data-verdict"]
+
+
+def test_counts_in_the_text_are_those_of_the_ledger(pages, ledger):
+    for row in pages["book/index.html"].select(".hb-counts li"):
+        verdict = row.select_one(".hb-verdict").text
+        n_rows = len(ledger.select(f"table.hb-ledger tbody tr[data-verdict='{verdict}']"))
+        assert int(row.select_one(".hb-count").text) == n_rows
+
+
+# ---------------------------------------------------------------- in the browser
+
+
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_no_request_leaves_the_site_and_none_fails(site, pages, tab, request, scheme):
+    base = SITE.as_uri() + "/" if scheme == "file" else request.getfixturevalue("server")
+    asked, faults = [], []
+    page = tab()
+
+    def failed(request):
+        if request.failure != "net::ERR_ABORTED":  # the icon, when the next page is opened first
+            faults.append(f"{request.failure}: {request.url}")
+
+    def answered(response):
+        if response.status >= 400:
+            faults.append(f"{response.status}: {response.url}")
+
+    def said(message):
+        if message.type == "error":
+            faults.append(f"{page.url}: {message.text}")
+
+    page.on("request", lambda r: asked.append(r.url))
+    page.on("requestfailed", failed)
+    page.on("response", answered)
+    page.on("console", said)
+    page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
+    for name in pages:
+        settle(page, base + name)
+    foreign = [url for url in asked if not url.startswith((base, "data:", "blob:"))]
+    assert not foreign and not faults, "\n".join(foreign + faults)
+    assert any("mathjax" in url for url in asked)
+
+
+def test_mathematics_is_set(tab, pages):
+    page = tab()
+    for name, soup in pages.items():
+        if soup.select("main .math"):
+            settle(page, (SITE / name).as_uri())
+            assert page.locator("main .math:not(:has(mjx-container))").count() == 0, name
+            assert page.locator("mjx-merror, [data-mjx-error]").count() == 0, name
+
+
+def test_no_page_scrolls_sideways_on_a_phone(tab, pages):
+    page = tab(viewport=PHONE)
+    too_wide = []
+    for name in pages:
+        settle(page, (SITE / name).as_uri())
+        width = page.evaluate("document.scrollingElement.scrollWidth")
+        if width > PHONE["width"]:
+            too_wide.append(f"{name}: {width} px")
+    assert not too_wide, too_wide
+
+
+def test_ledger_reads_without_scripts(tab, site):
+    for viewport in (PHONE, {"width": 1280, "height": 900}):
+        page = tab(java_script_enabled=False, viewport=viewport)
+        page.goto((site / "book/ledger.html").as_uri())
+        rows = page.locator("table.hb-ledger tbody tr")
+        assert rows.count() == len(claims.load_register())
+        for row in (rows.first, rows.last):
+            assert row.is_visible() and row.locator(".hb-verdict").is_visible()
+        assert page.locator(".hb-sort, .hb-filters").count() == 0
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= viewport["width"]
+
+
+def test_ledger_sorts_and_filters(tab, site):
+    page = tab()
+    page.goto((site / "book/ledger.html").as_uri())
+    head = page.locator("table.hb-ledger thead th", has_text="Claim")
+    names = page.locator("table.hb-ledger tbody tr:visible .hb-id")
+    before = names.all_inner_texts()
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert names.all_inner_texts() == sorted(before) != before
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert names.all_inner_texts() == sorted(before, reverse=True)
+
+    register = claims.load_register()
+    page.get_by_label("Chapter").select_option("07_grid_layers")
+    chosen = [id for id, entry in register.items() if entry["chapter"] == "07_grid_layers"]
+    assert sorted(names.all_inner_texts()) == sorted(chosen)
+    assert page.get_by_role("status").inner_text().startswith(f"{len(chosen)} of {len(register)}")
+    page.get_by_label("Chapter").select_option("")
+    verdict = page.locator("table.hb-ledger tbody tr").first.get_attribute("data-verdict")
+    page.get_by_label("Verdict").select_option(verdict)
+    shown = page.locator("table.hb-ledger tbody tr:visible .hb-verdict").all_inner_texts()
+    assert set(shown) == {verdict}
+
+
+def test_a_link_to_a_filtered_row_shows_it(tab, site):
+    page = tab()
+    page.goto((site / "book/ledger.html").as_uri())
+    page.get_by_label("Chapter").select_option("07_grid_layers")
+    row = page.locator("#ledger-rotation-gd-equivariant")
+    assert not row.is_visible()
+    page.evaluate("location.hash = 'ledger-rotation-gd-equivariant'")
+    row.wait_for(state="visible")
+
+
+# ---------------------------------------------------------------- the explorable figure
+
+
+@pytest.fixture
+def explorable(pages):
+    for name, soup in pages.items():
+        if soup.select_one("hb-fig[kind='rotation-2d']"):
+            return SITE / name
+    pytest.skip("no chapter with a rotation-2d figure is built")
+
+
+def test_turning_the_axes_changes_activations_and_not_the_product(tab, explorable):
+    page = tab(reduced_motion="reduce")
+    page.goto(explorable.as_uri())
+    figure = page.locator("hb-fig[kind='rotation-2d']")
+    slider = figure.get_by_label("Angle of the axes")
+    heights = "f => [...f.querySelectorAll('.bar')].map(b => +b.getAttribute('height'))"
+    fills = "f => [...f.querySelectorAll('.hb-heat rect')].map(r => r.style.fill)"
+    bars, cells = figure.evaluate(heights), figure.evaluate(fills)
+    assert max(bars) > 0 and len(set(cells)) > 1
+    start = int(slider.input_value())
+    slider.focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == f"{start + 30} degrees"
+    turned = figure.evaluate(heights)
+    assert max(abs(a - b) for a, b in zip(bars, turned)) > 1
+    assert figure.evaluate(fills) == cells
+    assert "Largest change of any entry: 0.000" in figure.inner_text()
+    assert not figure.locator(".hb-fig-still").is_visible()
+
+
+def test_bars_are_the_rotated_coordinates(tab, explorable):
+    page = tab()
+    page.goto(explorable.as_uri())
+    figure = page.locator("hb-fig[kind='rotation-2d']")
+    data = json.loads(figure.locator("script").inner_text())
+    figure.locator("input").fill("90")  # unit 1 now points where unit 2 did, unit 2 against unit 1
+    items = data.get("items") or range(min(6, len(data["A"])))
+    wanted = [data["A"][i][1] for i in items] + [-data["A"][i][0] for i in items]
+    bars = figure.locator(".bar")
+    heights = [float(bars.nth(i).get_attribute("height")) for i in range(bars.count())]
+    largest = max(range(len(wanted)), key=lambda i: abs(wanted[i]))
+    scale = heights[largest] / abs(wanted[largest])
+    assert heights == pytest.approx([scale * abs(x) for x in wanted], abs=1e-6)
+
+
+def test_the_axes_can_be_dragged(tab, explorable):
+    page = tab()
+    page.goto(explorable.as_uri())
+    figure = page.locator("hb-fig[kind='rotation-2d']")
+    space = figure.locator(".hb-space")
+    space.scroll_into_view_if_needed()
+    box = space.bounding_box()
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(middle[0] + 60, middle[1])
+    page.mouse.down()
+    page.mouse.move(middle[0], middle[1] - 60, steps=5)
+    page.mouse.up()
+    assert abs(int(figure.locator("input").input_value()) - 90) <= 2
+
+
+def test_without_scripts_a_still_picture_stands_for_the_figure(tab, explorable):
+    page = tab(java_script_enabled=False)
+    page.goto(explorable.as_uri())
+    assert page.locator("hb-fig .hb-fig-still").first.is_visible()
+    assert page.locator(".hb-fig-live").count() == 0
+
+
+# ---------------------------------------------------------------- accessibility
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(tab, pages, scheme):
+    # What MathJax draws has its own text for screen readers and thousands of nodes: left out.
+    context = {"exclude": [["mjx-container"]]}
+    options = {"resultTypes": ["violations"]}
+    if scheme == "dark":  # only the colours differ
+        options["runOnly"] = ["color-contrast"]
+    axe = pytest.importorskip("axe_playwright_python", reason="no axe-playwright-python")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+    page = tab(color_scheme=scheme)
+    found = []
+    for name in pages:
+        settle(page, (SITE / name).as_uri())
+        page.evaluate(script)
+        run = "([context, options]) => axe.run(context, options).then(r => r.violations)"
+        for fault in page.evaluate(run, [context, options]):
+            if fault["impact"] in ("serious", "critical"):
+                found += [f"{name}: {fault['id']}: {n['html'][:140]}" for n in fault["nodes"][:3]]
+    assert not found, "\n".join(found)
+
+
+# ---------------------------------------------------------------- a faulty book is not built
+
+
+def test_a_missing_text_alternative_or_record_fails_the_build(tmp_path, chapters):
+    for name in ("_config.yml", "_toc.yml", "requirements.lock"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("book", "notebooks", "sweeps"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name)
+    path = tmp_path / Path(chapters[0]).with_suffix(".ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
+    next(o for o in outputs if "image/png" in o.get("data", {})).metadata.clear()
+    record = next(
+        out.data.pop(claims.MIME) for out in outputs if claims.MIME in out.get("data", {})
+    )
+    nbformat.write(notebook, path)
+    for _ in range(2):  # and it fails again when nothing has changed
+        result = build(tmp_path)
+        said = result.stdout + result.stderr
+        assert result.returncode != 0
+        assert "A figure has no alternative text" in said
+        assert f"{record['id']}: registered for" in said and "never checked there" in said
