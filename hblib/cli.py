@@ -87,7 +87,9 @@ def _ledger(options):
     root = execute.find_root()
     register = claims.load_register(root / "book" / "claims.yml")
     ledger = claims.ledger(register, execute.chapters(root))
-    print(ledger[["id", "verdict", "estimate", "n", "control"]].to_string(index=False, na_rep=""))
+    shown = ledger[["id", "verdict", "estimate", "n", "control"]].copy()
+    shown["estimate"] = ["" if x is None else f"{x:.3g}" for x in shown["estimate"]]
+    print(shown.fillna("").to_string(index=False))
     print(", ".join(f"{n} {verdict}" for verdict, n in claims.count_verdicts(ledger).items() if n))
     return 0
 

@@ -264,8 +264,8 @@ def run(notebook, output, given=None, time_limit=None):
     deadline = time.monotonic() + time_limit if time_limit else None
     try:
         executed = papermill.execute_notebook(
-            str(notebook),
-            str(output),
+            _literal(notebook),
+            _literal(output),
             parameters={name: values[name] for name in given},
             kernel_name="python3",
             language="python",
@@ -294,6 +294,11 @@ def run(notebook, output, given=None, time_limit=None):
         )
         raise ChapterError(f"{notebook.stem} did not use the parameters asked for: {wrong}")
     return echoed
+
+
+def _literal(path):
+    # papermill fills in braces in the names of files.
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 # All chapters in place

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from fake_book import ROOT
 from nbformat import v4
 
-from hblib import cli, execute, parameters
+from hblib import claims, cli, execute, parameters
 
 # Parameters
 
@@ -79,7 +80,7 @@ def test_only_plain_values_are_echoed():
 def test_a_run_uses_the_values_asked_for(book):
     path = book.chapter("01_a", "print(k, seed)")
     before = path.read_bytes()
-    output = book.root / "_build" / "runs" / "a.ipynb"
+    output = book.root / "_build" / "runs" / "a {b}.ipynb"
     assert execute.run(path, output, {"k": 8}) == {"seed": 0, "k": 8}
     executed = nbformat.read(output, as_version=4)
     assert executed.cells[-1].outputs[0].text == "8 0\n"
@@ -331,3 +332,17 @@ def test_hb_reports_a_failing_chapter(book):
     done = _hb(book, "run", "01_a", "k=3")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "hb: 01_a: cell [5] raised ZeroDivisionError: division by zero\n"
+
+
+def test_hb_prints_the_ledger(book, monkeypatch, capsys):
+    shutil.copy(ROOT / "book" / "claims.yml", book.root / "book")
+    monkeypatch.chdir(book.root)
+    assert cli.main(["ledger"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    register = claims.load_register()
+    assert len(printed) == 1 + len(register) + 1
+    assert printed[-1] == f"{len(register)} not yet tested"
+    # A chapter without its records is no chapter to be shown.
+    book.chapter("02_rotation")
+    assert cli.main(["ledger"]) == 2
+    assert "rotation." in capsys.readouterr().err
