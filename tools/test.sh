@@ -20,7 +20,7 @@ stage() {
 }
 
 browser=
-for name in chromium chromium-browser google-chrome; do
+for name in chromium chromium-browser; do
     command -v "$name" >/dev/null 2>&1 && browser=$name && break
 done
 [ -n "$browser" ] || echo "No Chromium here: the tests that open the site in a browser will be" \
