@@ -185,7 +185,7 @@ def table(frame, caption, formats=None):
         What the table shows; may hold ``$math$``, as may cells of text.
     formats : dict of str to str, optional
         Format specification per column, for instance ``{"rate": ".1%"}``; floats in other columns
-        get ``.3g``.
+        get ``.3g``. Truth values are written yes and no, missing ones as a dash.
 
     Raises
     ------
@@ -222,8 +222,7 @@ def table(frame, caption, formats=None):
         frame = frame.reset_index(names=frame.index.name or "")
     columns = list(frame.columns)
     numeric = [
-        all(isinstance(value, numbers.Number) or hasattr(value, "__html__") for value in frame[c])
-        for c in columns
+        all(_is_number(value) or hasattr(value, "__html__") for value in frame[c]) for c in columns
     ]
     rows = [
         [_cell(value, formats.get(column)) for column, value in zip(columns, row)]
@@ -256,15 +255,21 @@ def table(frame, caption, formats=None):
     display(_Output({"text/html": page, "text/plain": "\n".join(lines)}))
 
 
+def _is_number(value):
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
 def _cell(value, spec):
     """One cell as (HTML, plain text)."""
     if hasattr(value, "__html__"):  # numbers made by hblib.claims.num bring their own HTML
         return value.__html__(), str(value)
-    if value is None or (isinstance(value, numbers.Real) and np.isnan(value)):
-        return "–", "–"
-    if spec is not None:
+    if value is None or (_is_number(value) and np.isnan(value)):
+        text = "–"
+    elif isinstance(value, bool | np.bool_):
+        text = "yes" if value else "no"
+    elif spec is not None:
         text = format(value, spec)
-    elif isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral | np.bool_):
+    elif _is_number(value) and not isinstance(value, numbers.Integral):
         text = format(value, ".3g")
     else:
         text = str(value)

@@ -184,6 +184,7 @@ def frame():
             "steps": [2000, 2000],
             "defect": [claims.num(3.21e-15, ".1e"), claims.num(0.7182, ".1e")],
             "rate": [0.123456, np.nan],
+            "kept": [True, np.False_],
         }
     )
 
@@ -193,13 +194,14 @@ def test_table_is_accessible_html(shown):
     page = BeautifulSoup(shown[0].data["text/html"], "html.parser")
     assert page.find("caption").get_text() == r"Defects \(d\) & rates."
     heads = page.select("thead th")
-    assert [h.get_text() for h in heads] == ["update rule", "steps", "defect", "rate"]
+    assert [h.get_text() for h in heads] == ["update rule", "steps", "defect", "rate", "kept"]
     assert all(h["scope"] == "col" for h in heads)
     rows = page.select("tbody tr")
     assert [r.th.get_text() for r in rows] == ["SGD", "Adam & <co>"]
     assert all(r.th["scope"] == "row" for r in rows)
-    assert [d.get_text() for d in rows[0].find_all("td")] == ["2000", "3.2e-15", "12.3%"]
-    assert rows[1].find_all("td")[-1].get_text() == "–"
+    assert [d.get_text() for d in rows[0].find_all("td")] == ["2000", "3.2e-15", "12.3%", "yes"]
+    assert [d.get_text() for d in rows[1].find_all("td")][-2:] == ["–", "no"]
+    assert [bool(d.get("style")) for d in rows[0].find_all("td")] == [True, True, True, False]
     assert [d["value"] for d in page.select("data.hb-num")] == ["3.2e-15", "7.2e-01"]
     box = page.select_one(".hb-table")
     assert box["tabindex"] == "0" and box["aria-label"] == "Defects d & rates."
@@ -211,7 +213,7 @@ def test_plain_text_marks_volatile_numbers_and_does_not_shift_with_them(shown):
     other["defect"] = [claims.num(-4.21e-150, ".1e"), claims.num(0.7182, ".1e")]
     plotting.table(other, caption="Defects.", formats={"rate": ".1%"})
     texts = [output.data["text/plain"] for output in shown]
-    assert "SGD | 2000 | ≈3.2e-15 | 12.3%" in texts[0]
+    assert "SGD | 2000 | ≈3.2e-15 | 12.3% | yes" in texts[0]
     assert texts[0].replace("≈3.2e-15", "") == texts[1].replace("≈-4.2e-150", "")
 
 
@@ -290,8 +292,10 @@ def test_log_curves_draw_what_they_get():
     np.testing.assert_array_equal(first.get_xdata(), [0, 1, 2])
     np.testing.assert_array_equal(second.get_xdata(), [10, 20])
     assert limit.get_ydata()[0] == 1e-9
-    # A defect of exactly 0 must not stretch the axis down to nothing.
+    # A defect of exactly 0 neither stretches the axis nor draws a line down to its foot.
     assert fig.axes[0].get_ylim()[0] > 1e-18
+    with np.errstate(divide="ignore"):
+        assert not np.isfinite(fig.axes[0].yaxis.get_transform().transform([0.0])).any()
     _, ax = plt.subplots()
     assert plotting.log_curves({"a": [1, 2]}, ylabel="y", ax=ax) is ax.figure
 
