@@ -105,6 +105,7 @@ class Evidence:
         self.chapters = execute.chapters(self.root)
         self.table = claims.ledger(self.register, self.chapters)
         self.counts = claims.count_verdicts(self.table)
+        self.stale = {path.stem: "; ".join(execute.stale(path)) for path in self.chapters}
         results = sorted((self.root / "sweeps" / "results").glob("*.csv"))
         self.sweeps = {path.stem: path for path in results}
         self.stability = {
@@ -129,14 +130,17 @@ def _evidence(root):
 def begin(app):
     """Gather the evidence at the start of every build, whichever pages it will read."""
     _evidence.cache_clear()
-    _evidence(str(app.srcdir))
+    known = _evidence(str(app.srcdir))
+    for chapter, reasons in known.stale.items() if known else ():
+        if reasons:
+            logger.warning("%s is out of date (%s): run 'make book'.", chapter, reasons)
 
 
 def evidence(env):
     """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
-    sources = [root / "book" / "claims.yml", __file__]
-    sources += [module.__file__ for module in (claims, execute, sweep)]
+    sources = [__file__, root / "book" / "claims.yml", root / "requirements.lock"]
+    sources += sorted((root / "hblib").glob("*.py"))
     known = _evidence(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():
         # A missing file counts as changed, so that a new chapter or sweep is noticed.
@@ -158,6 +162,7 @@ class EvidenceDirective(SphinxDirective):
         return self.make(known) if known else []
 
     def chapter_link(self, chapter, text, anchor=""):
+        """A link to a chapter or one of its cards; plain text if the book does not have it."""
         target = f"notebooks/{chapter}"
         if target not in self.env.found_docs:
             return nodes.Text(text)
@@ -320,46 +325,24 @@ class ClaimsLedger(EvidenceDirective):
 
 
 class ChapterStatus(EvidenceDirective):
-    """Run time, claims, stamp and state of every chapter; one that is out of date is an error."""
+    """Run time, stamp, state and number of claims of every chapter, written or not."""
 
     def make(self, known):
-        per_chapter = Counter(known.table["chapter"])
         written = {path.stem: path for path in known.chapters}
-        rows = [
-            [
-                self.chapter_link(chapter, title_of(chapter)),
-                *(
-                    self.outcome(written[chapter])
-                    if chapter in written
-                    else ("", "", "not yet written")
-                ),
-                str(per_chapter[chapter]),
-            ]
-            for chapter in sorted(written | per_chapter)
-        ]
-        return [
-            simple_table(
-                "Chapters, in reading order",
-                ("Chapter", "Run time", "Stamp", "State", "Claims"),
-                rows,
-            )
-        ]
-
-    def outcome(self, path):
-        meta = nbformat.read(path, as_version=4).metadata.get("hblib", {})
-        reasons = "; ".join(execute.stale(path))
-        if reasons:
-            logger.warning(
-                "%s is out of date (%s): run 'make book' or 'hb execute'.",
-                path.stem,
-                reasons,
-                location=self.env.docname,
-            )
-        return (
-            f"{meta['seconds']:.0f} s" if "seconds" in meta else "",
-            tag("code", meta.get("stamp", "")[:12]),
-            f"out of date: {reasons}" if reasons else "current",
-        )
+        rows = []
+        for chapter, count in sorted(Counter(known.table["chapter"]).items()):
+            seconds, stamp, state = "", "", "not yet written"
+            if chapter in written:
+                meta = nbformat.read(written[chapter], as_version=4).metadata.get("hblib", {})
+                seconds = f"{meta['seconds']:.0f} s" if "seconds" in meta else ""
+                stamp = tag("code", meta.get("stamp", "")[:12])
+                state = (
+                    f"out of date: {known.stale[chapter]}" if known.stale[chapter] else "current"
+                )
+            name = self.chapter_link(chapter, title_of(chapter))
+            rows.append([name, seconds, stamp, state, str(count)])
+        head = ("Chapter", "Run time", "Stamp", "State", "Claims")
+        return [simple_table("Chapters, in reading order", head, rows)]
 
 
 def in_box(table, label):
