@@ -26,6 +26,7 @@ LOG=_build/setup.log
 NEED_MB=2500
 
 # Settings of the caller's shell that would reach into the environment.
+PATH=${PATH#"$ROOT/$VENV/bin:"}  # the Makefile puts it first; no Python is to be sought there
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV __PYVENV_LAUNCHER__
 unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_CONSTRAINT PIP_REQUIREMENT PIP_REQUIRE_VIRTUALENV
 export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
