@@ -65,6 +65,10 @@ HIDDEN = {
 }
 
 
+def _rms_norm(h: torch.Tensor) -> torch.Tensor:
+    return h * (h.square().mean(1, keepdim=True) + _EPS).rsqrt()
+
+
 def _sinc_tanh(r: torch.Tensor) -> torch.Tensor:
     return torch.tanh(r) / r
 
@@ -169,6 +173,11 @@ class Problem:
         Gradients are of the mini-task of the step (scaled up to be unbiased); errors of all of M.
     dtype : torch.dtype
         float64 by default: theorems are tested in double precision.
+
+    Attributes
+    ----------
+    scale : float
+        1 / sqrt(m n).
     """
 
     M: ArrayLike
@@ -213,16 +222,12 @@ class Problem:
                 raise ValueError("weights must be finite and >= 0 everywhere.")
             object.__setattr__(self, "weights", w)
         object.__setattr__(self, "_Mt", self.M.mT.contiguous())
+        object.__setattr__(self, "scale", (M.shape[-2] * M.shape[-1]) ** -0.5)
 
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
         return tuple(self.M.shape[-2:])
-
-    @property
-    def scale(self) -> float:
-        """1 / sqrt(m n), the normalisation of the error."""
-        return float(np.prod(self.shape)) ** -0.5
 
     def with_twins(self, twins: int) -> "Problem":
         """The same problem for a batch in which all seeds are repeated ``twins`` times."""
@@ -507,7 +512,8 @@ def equivariance_defect(
             history[:filled].split([theta.A.numel(), theta.B.numel()], dim=1), (UA, UB)
         ):
             X = X.view(filled, n_sets + 1, *(start.A if V is UA else start.B).shape)
-            gap = gap + (X[:, 1:] - V @ X[:, :1]).square().sum((3, 4))
+            turned = torch.einsum("tsij,csjw->ctsiw", V, X[:, 0])
+            gap = gap + (X[:, 1:] - turned).square().sum((3, 4))
             size = size + X[:, :1].square().sum((3, 4))
         pieces.append((gap / size).sqrt())
 

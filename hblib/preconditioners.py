@@ -127,17 +127,20 @@ def soap(problem, theta, grad, sides="hidden", betas=(0.9, 0.99), eps=1e-8, ever
 def newton_schulz(G: torch.Tensor, steps: int = 5, dtype: torch.dtype | None = None):
     """Muon's polynomial approximation of the polar factor of G (S, k, columns).
 
-    The quintic iteration and its coefficients are those of torch.optim.Muon, which casts to
-    bfloat16 whatever it is given; ``dtype`` is the precision of the iteration here.
+    Quintic iteration X <- (a + b X X^T + c (X X^T)^2) X with the coefficients of torch.optim.Muon,
+    which casts to bfloat16 whatever it is given; ``dtype`` is the precision here. Since every step
+    is a polynomial of the first Gram matrix, it runs on k x k matrices.
     """
     X = G.to(dtype or G.dtype)
-    X = X.mT if G.shape[1] > G.shape[2] else X
     X = X / torch.linalg.matrix_norm(X, keepdim=True).clamp(min=1e-7)
+    gram = X @ X.mT
+    eye = torch.eye(gram.shape[1], dtype=X.dtype).expand_as(gram)
+    total = eye
     for _ in range(steps):
-        gram = X @ X.mT
-        poly = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315)
-        X = torch.baddbmm(X, poly, X, beta=3.4445)
-    return (X.mT if G.shape[1] > G.shape[2] else X).to(G.dtype)
+        poly = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315).add_(eye, alpha=3.4445)
+        total = poly @ total
+        gram = poly @ gram @ poly
+    return (total @ X).to(G.dtype)
 
 
 def polar(G: torch.Tensor) -> torch.Tensor:
@@ -247,7 +250,7 @@ def lbfgs_scipy(
 
 
 def lbfgs_torch(
-    problem: Problem, theta: Parameters, lr: float = 1.0, iterations: int = 60, history: int = 10
+    problem: Problem, theta: Parameters, lr: float = 1.0, iterations: int = 40, history: int = 10
 ) -> Step:
     """torch.optim.LBFGS with strong Wolfe search, one seed after the other, ``iterations`` long.
 
