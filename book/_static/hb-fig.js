@@ -71,8 +71,9 @@
   /* rotation-2d: turn the axes of a two-dimensional hidden space; the points stay.
 
      data: A (n, 2) and B (m, 2), hidden vectors of the row and column items, so that the product
-     A^T B of the book's notation has entries A_i . B_j; labels_A, labels_B their names (optional);
-     items, the indices into A whose activations are drawn as bars (optional, at most 8).      */
+     A^T B of the book's notation has entries A_i . B_j; and, optional: labels_A and labels_B, short
+     names; items, the indices into A whose activations are drawn as bars (the first 6); angle at the
+     start, in degrees (0).                                                                       */
   window.hbFig.register("rotation-2d", (stage, data, { el, svg, slider }) => {
     const name = (labels, i, fallback) => String(labels?.[i] ?? `${fallback}${i + 1}`);
     const bars = data.items ?? data.A.map((_, i) => i).slice(0, 6);
@@ -122,7 +123,8 @@
 
     /* 3. the product */
     const cell = 200 / Math.max(data.B.length, data.A.length);
-    const heat = svg("svg", { viewBox: "-20 -18 240 236", class: "hb-heat", role: "img",
+    const left = 8 + 5.5 * Math.max(...data.A.map((_, i) => name(data.labels_A, i, "a").length));
+    const heat = svg("svg", { viewBox: `${-left} -18 ${left + 202} 220`, class: "hb-heat", role: "img",
       "aria-label": "The product of the two factors as a map of shaded cells" });
     const cells = original.map((row, i) => row.map((_, j) => {
       const square = svg("rect", { x: j * cell, y: i * cell, width: cell - 1, height: cell - 1 });
