@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Parallel, delayed
 
 from hblib import orthogonal
 from hblib.factorisation import (
@@ -160,6 +161,7 @@ def symmetry_table(
     n_seeds: int = 3,
     n_steps: int = 2000,
     seed: int = 0,
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Which symmetry each rule keeps, measured, beside the one expected.
 
@@ -175,6 +177,8 @@ def symmetry_table(
         Starting points, Gaussian of standard deviation 1/2.
     n_steps : int
     seed : int
+    n_jobs : int
+        Processes to share the rules between; the result does not depend on it.
 
     Returns
     -------
@@ -183,38 +187,42 @@ def symmetry_table(
         seeds under a Haar rotation in both precisions (``defect``, ``defect_float32``), its
         ``smallest`` over the seeds, the ``floor``, and the float64 defects under the finite groups;
         ``measured`` and ``expected`` group, whether they ``agree`` ('yes', 'no', 'undecided');
-        ``trained``, the worst final
-        error relative to the start; ``reason``.
+        ``trained``, the worst final error relative to the start; ``reason``.
     """
     rng = np.random.default_rng(seed)
     problem = reference_problem(k, seed=rng) if problem is None else problem
     A0, B0 = initialise("gaussian", k, problem.shape, n_seeds, seed=rng)
     actions_seed = int(rng.integers(2**31))
-    rows = []
-    for r in RULES.values() if rules is None else rules:
-        r = rule(r) if isinstance(r, str) else r
-        frame = symmetry_defects(r, problem, A0, B0, n_steps, actions_seed)
-        of = {action: part for action, part in frame.groupby("action", sort=False)}
-        measured = surviving_group(frame)
-        rows.append(
-            {
-                "rule": r.name,
-                "label": r.label,
-                "family": r.family,
-                "index": r.index,
-                "defect": of["O(k)"]["float64"].max(),
-                "smallest": of["O(k)"]["float64"].min(),
-                "defect_float32": of["O(k)"]["float32"].max(),
-                "floor": of["floor"]["float64"].max(),
-                **{g.replace(" ", "_"): of[g]["float64"].max() for g in GROUPS[1:-1]},
-                "measured": measured,
-                "expected": r.symmetry,
-                "agree": {r.symmetry: "yes", "undecided": "undecided"}.get(measured, "no"),
-                "trained": frame["trained"].max(),
-                "reason": r.reason,
-            }
-        )
+    chosen = [
+        rule(r) if isinstance(r, str) else r for r in (RULES.values() if rules is None else rules)
+    ]
+    rows = Parallel(n_jobs)(
+        delayed(_table_row)(r, problem, A0, B0, n_steps, actions_seed) for r in chosen
+    )
     return pd.DataFrame(rows)
+
+
+def _table_row(r: Rule, problem: Problem, A0, B0, n_steps: int, seed: int) -> dict:
+    torch.set_num_threads(1)  # the tensors are small, and the processes share the cores
+    frame = symmetry_defects(r, problem, A0, B0, n_steps, seed)
+    of = {action: part for action, part in frame.groupby("action", sort=False)}
+    measured = surviving_group(frame)
+    return {
+        "rule": r.name,
+        "label": r.label,
+        "family": r.family,
+        "index": r.index,
+        "defect": of["O(k)"]["float64"].max(),
+        "smallest": of["O(k)"]["float64"].min(),
+        "defect_float32": of["O(k)"]["float32"].max(),
+        "floor": of["floor"]["float64"].max(),
+        **{g.replace(" ", "_"): of[g]["float64"].max() for g in GROUPS[1:-1]},
+        "measured": measured,
+        "expected": r.symmetry,
+        "agree": {r.symmetry: "yes", "undecided": "undecided"}.get(measured, "no"),
+        "trained": frame["trained"].max(),
+        "reason": r.reason,
+    }
 
 
 def surviving_group(frame: pd.DataFrame) -> str:
