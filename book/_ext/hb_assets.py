@@ -15,7 +15,10 @@ MATHJAX = "mathjax-tex-svg.js"
 
 
 def gather(app, config):
-    """Copy MathJax beside the build and add that folder to the static path."""
+    """Copy MathJax beside the build; add that folder, and the scripts of explorable figures."""
+    figures = sorted((Path(app.srcdir) / "book" / "_static").glob("hb-fig-*.js"))
+    deferred = {"defer": "defer"}  # in order, after hb-fig.js
+    config.html_js_files = [*config.html_js_files, *((path.name, deferred) for path in figures)]
     files = importlib.metadata.files("sphinx-mathjax-offline") or []
     source = next((f.locate() for f in files if f.match("static/mathjax/tex-svg.js")), None)
     if source is None:
