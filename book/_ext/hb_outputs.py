@@ -1,8 +1,9 @@
 """Render two kinds of notebook output that MyST-NB does not know.
 
 A picture whose output metadata carry ``alt`` and ``caption`` becomes a figure with alternative text
-and a caption (MyST, so that it may hold mathematics); one without is an error. A claim record is
-read by the ledger and shown by its HTML card, so it renders as nothing.
+and a caption (MyST, so that it may hold mathematics); one without is an error. Data that `hblib`
+leaves for its own tools, such as claim records, have a card or table beside them and render as
+nothing.
 
 MyST-NB finds `OutputRenderer` by the entry point in ``hb_site.dist-info`` beside this file: the
 folder is on the import path of the build and of nothing else.
@@ -13,7 +14,7 @@ from myst_nb.core.render import MimeData, MimeRenderPlugin
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
-CLAIM_TYPE = "application/vnd.hblib.claim+json"
+OUR_DATA = "application/vnd.hblib."
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 
 logger = logging.getLogger(__name__)
@@ -22,12 +23,10 @@ logger = logging.getLogger(__name__)
 class OutputRenderer(MimeRenderPlugin):
     """MyST-NB's hook for MIME types."""
 
-    mime_priority_overrides = [("*", CLAIM_TYPE, None)]
-
     @staticmethod
     def handle_mime(renderer, data: MimeData, inline: bool):
         """Return the nodes for one MIME type of one output, or None to leave it to MyST-NB."""
-        if data.mime_type == CLAIM_TYPE:
+        if data.mime_type.startswith(OUR_DATA):
             return []
         if inline or data.mime_type not in PICTURES:
             return None
