@@ -34,6 +34,10 @@ def mend(soup):
     for node in soup.select("th"):
         if not node.get_text(strip=True) and not node.find(True):
             node.name = "td"
+    # Markdown cannot write a table without a head; a head without words is none.
+    for node in soup.select("thead"):
+        if not node.get_text(strip=True):
+            node.decompose()
     for node in soup.select(".sidebar-primary-items__start > .sidebar-primary-item:first-child"):
         node["role"] = "region"
         node["aria-label"] = "Book title"
