@@ -102,8 +102,8 @@ def _register() -> dict[str, Rule]:
         momentum=0.9, nesterov=True)
     add("asgd", "averaged SGD", torch_optim("ASGD"), 0.1, _O, "none", _LINEAR)
     add("lars", "LARS", first.lars, 0.003, _O, "none", _SCALAR)
-    add("sam", "SAM", first.sharpness_aware, 0.01, _O, "none", _SCALAR)
-    add("asam", "ASAM", first.sharpness_aware, 0.01, _B, "coordinate", _COORD,
+    add("sam", "SAM", first.sharpness_aware, 0.005, _O, "none", _SCALAR)
+    add("asam", "ASAM", first.sharpness_aware, 0.005, _B, "coordinate", _COORD,
         adaptive=True, rho=0.2)
     add("sign", "sign-SGD", first.sign_sgd, 0.0005, _B, "coordinate", _COORD)
     add("lion", "Lion", first.lion, 0.0005, _B, "coordinate", _COORD)
@@ -137,7 +137,7 @@ def _register() -> dict[str, Rule]:
     add("adamax", "Adamax", torch_optim("Adamax"), 0.001, _B, "coordinate", _COORD)
     add("adam-unit", "Adam per hidden unit", first.adam, 0.001, _B, "unit", _UNIT, over="unit")
     add("adam-word", "Adam per word", first.adam, 0.001, _O, "word", _SCALAR, over="word")
-    add("adafactor", "Adafactor", first.adafactor, 0.002, _B, "unit and word", _UNIT)
+    add("adafactor", "Adafactor", first.adafactor, 0.001, _B, "unit and word", _UNIT)
 
     add = family("matrix")
     add("adagrad-full", "Adagrad, full matrix on the hidden index", pre.full_matrix_adagrad, 0.1,
@@ -154,7 +154,7 @@ def _register() -> dict[str, Rule]:
         "Adam on the hidden units' own axes", sides="word", tie=0.01)
     add("muon", "Muon, Newton-Schulz", pre.muon, 0.0012, _O, "none",
         "an odd matrix polynomial of the gradient (the published code rounds it to bfloat16)")
-    add("muon-polar", "Muon, exact polar factor", pre.muon, 0.001, _O, "none",
+    add("muon-polar", "Muon, exact polar factor", pre.muon, 0.0008, _O, "none",
         "the polar factor of UG is U times that of G", orthogonalise=pre.polar)
 
     add = family("second order")

@@ -19,6 +19,10 @@ from hblib.factorisation import Parameters, Problem, Step, descent, gradient_des
 
 def _squares(grad: Parameters, over: str) -> list[torch.Tensor]:
     """Mean squares of the gradient over everything but ``over``, to broadcast on A and on B."""
+    if over not in ("coordinate", "unit", "word", "all"):
+        raise ValueError(
+            f"over = {over!r} is unknown; allowed: 'coordinate', 'unit', 'word', 'all'."
+        )
     A, B = grad.A.square(), grad.B.square()
     if over == "coordinate":
         return [A, B]
@@ -236,6 +240,10 @@ def dropout(problem: Problem, theta: Parameters, lr: float, over: str, p: float 
     With ``over`` 'coordinate' each unit of each sample is dropped by itself; with 'word' the
     sample is dropped as a whole.
     """
+    if over not in ("coordinate", "word"):
+        raise ValueError(f"over = {over!r} is unknown; allowed: 'coordinate', 'word'.")
+    if not 0 <= p < 1:
+        raise ValueError(f"p = {p} must be at least 0 and below 1.")
     generator = torch.Generator().manual_seed(seed)
     k, m = theta.A.shape[1:]
     shape = (k if over == "coordinate" else 1, m)

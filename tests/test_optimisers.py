@@ -1,0 +1,345 @@
+"""The update rules: agreement with torch.optim, the symmetry each keeps, its classification."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hblib import orthogonal, preconditioners, symmetry, update_rules
+from hblib.factorisation import Problem, equivariance_defect, initialise, mini_tasks, train
+from hblib.optimisers import GROUPS, RULES, Rule, rule
+
+SHAPE, K, S = (8, 6), 3, 2
+# Rounding alone decides the result of two-sided SOAP: it has a test of its own.
+KEEPERS = [n for n, r in RULES.items() if r.symmetry == "O(k)" and n != "soap"]
+BREAKERS = [n for n, r in RULES.items() if r.symmetry != "O(k)"]
+
+
+def problem_and_start(seed=0, k=K, shape=SHAPE, seeds=S):
+    rng = np.random.default_rng(seed)
+    problem = symmetry.reference_problem(k, shape, seed=rng)
+    return problem, *initialise("gaussian", k, shape, seeds, 0.5, rng), rng
+
+
+def by_torch(cls, problem, A, B, steps, **options):
+    """One seed at a time, A and B as two parameters, gradient by autograd."""
+    ends = []
+    for a, b in zip(A, B):
+        params = [torch.tensor(a, requires_grad=True), torch.tensor(b, requires_grad=True)]
+        optimiser = cls(params, **options)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            error = (params[0].T @ params[1] - problem.M).square().sum() / 2 * problem.scale
+            error.backward()
+            optimiser.step()
+        ends.append(params[0].detach().numpy())
+    return np.stack(ends)
+
+
+optim = torch.optim
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "options"),
+    [
+        ("momentum", optim.SGD, {"lr": 0.05, "momentum": 0.9}),
+        ("nesterov", optim.SGD, {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+        ("adagrad", optim.Adagrad, {"lr": 0.02}),
+        ("rmsprop", optim.RMSprop, {"lr": 0.0005, "eps": 1e-3}),
+        ("adam", optim.Adam, {"lr": 0.001}),
+        ("amsgrad", optim.Adam, {"lr": 0.001, "amsgrad": True}),
+        ("adafactor", optim.Adafactor, {"lr": 0.001}),
+    ],
+)
+def test_a_stack_of_seeds_is_torch_one_by_one(name, cls, options):
+    problem, A, B, _ = problem_and_start()
+    mine = train(problem, A, B, rule(name), n_steps=60)
+    theirs = by_torch(cls, problem, A, B, 60, **options)
+    np.testing.assert_allclose(mine.A, theirs, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["adagrad", "adam"])
+def test_our_rules_over_coordinates_are_torchs(name):
+    problem, A, B, _ = problem_and_start()
+    build = getattr(update_rules, name)
+    lr = RULES[name].lr
+    mine = train(problem, A, B, build, n_steps=60, lr=lr, over="coordinate")
+    np.testing.assert_allclose(mine.A, train(problem, A, B, rule(name), n_steps=60).A, atol=1e-9)
+
+
+def test_clipping_over_all_is_torchs_global_norm():
+    problem, A, B, _ = problem_and_start(seeds=1)
+    at, count = 0.01, A.size + B.size
+    a, b = torch.tensor(A[0], requires_grad=True), torch.tensor(B[0], requires_grad=True)
+    for _ in range(30):
+        a.grad = b.grad = None
+        ((a.T @ b - problem.M).square().sum() / 2 * problem.scale).backward()
+        torch.nn.utils.clip_grad_norm_([a, b], at * count**0.5)
+        with torch.no_grad():
+            a.sub_(a.grad, alpha=0.2)
+            b.sub_(b.grad, alpha=0.2)
+    mine = train(problem, A, B, rule("clip-norm"), n_steps=30)
+    # torch divides by the norm plus 1e-6
+    np.testing.assert_allclose(mine.A[0], a.detach().numpy(), atol=1e-4)
+
+
+def test_muon_is_torchs_up_to_its_bfloat16():
+    problem, A, B, _ = problem_and_start()
+    theirs = by_torch(optim.Muon, problem, A, B, 40, lr=0.01, weight_decay=0.0)
+    moved = np.abs(theirs - A).max()
+    gap = {}
+    for dtype in (torch.bfloat16, torch.float32):
+        mine = train(problem, A, B, rule("muon"), n_steps=40, lr=0.01, dtype=dtype)
+        gap[dtype] = np.abs(mine.A - theirs).max() / moved
+    assert gap[torch.bfloat16] < 0.05
+    assert gap[torch.float32] < 0.05
+    exact = train(problem, A, B, rule("muon-polar"), n_steps=40, lr=0.01)
+    assert np.abs(exact.A - theirs).max() / moved > 2 * max(gap.values())
+
+
+def test_newton_schulz_and_polar_set_singular_values_near_one():
+    G = torch.randn(4, 3, 9, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(preconditioners.newton_schulz(G))
+    assert ((values > 0.6) & (values < 1.4)).all()
+    for X in (G, G.mT):
+        values = torch.linalg.svdvals(preconditioners.polar(X.contiguous()))
+        torch.testing.assert_close(values, torch.ones_like(values))
+
+
+def test_gloves_rule_is_adagrad_with_an_offset():
+    """lr g / sqrt(1 + sum past (lr g)^2) against g / sqrt(1 / lr^2 + sum past g^2), in NumPy."""
+    problem, A, B, _ = problem_and_start(seeds=1)
+    a, b, lr = A[0].copy(), B[0].copy(), 0.5
+    past = [np.zeros_like(a), np.zeros_like(b)]
+    M = problem.M.numpy()
+    for _ in range(40):
+        R = (a.T @ b - M) * problem.scale
+        g = [b @ R.T, a @ R]
+        a, b = (x - d / np.sqrt(1 / lr**2 + p) for x, d, p in zip((a, b), g, past))
+        past = [p + d**2 for p, d in zip(past, g)]
+    mine = train(problem, A, B, rule("glove"), n_steps=40, lr=lr)
+    np.testing.assert_allclose(mine.A[0], a, atol=1e-12)
+
+
+def test_least_squares_reaches_the_ridge_optimum():
+    """Both ALS and coordinate descent end where the penalised gradient vanishes, at one value."""
+    problem, A, B, _ = problem_and_start()
+    penalised = replace(problem, l2=0.01)
+    ends = []
+    for name in ("als", "coordinate-descent"):
+        run = train(problem, A, B, rule(name), n_steps=3000)
+        theta = penalised.parameters(run.A, run.B)
+        grad = theta.clone()
+        penalised.gradient_(theta, grad)
+        assert grad.norm().max() < 1e-5
+        ends.append(penalised.value(theta).numpy())
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-6)
+    gradient_descent = train(penalised, A, B, n_steps=3000)
+    np.testing.assert_allclose(gradient_descent.error[-1], ends[0], rtol=1e-6)
+
+
+def test_gauss_newton_solves_the_blocks():
+    problem, A, B, _ = problem_and_start(seeds=1)
+    after = train(problem, A, B, rule("gauss-newton"), n_steps=1, lr=1.0, damping=1e-12)
+    # An undamped full step for A alone is the least-squares fit to M given B.
+    fit = np.linalg.lstsq(B[0].T, problem.M.numpy().T, rcond=None)[0]
+    np.testing.assert_allclose(after.A[0], fit, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "lbfgs-torch"])
+def test_lbfgs_converges_and_takes_seeds_apart(name):
+    problem, A, B, _ = problem_and_start()
+    many = train(problem, A, B, rule(name), n_steps=60)
+    one = train(problem, A[1], B[1], rule(name), n_steps=60)
+    np.testing.assert_allclose(many.error[-1, 1], one.error[-1, 0], rtol=1e-6)
+    descent = train(problem, A, B, n_steps=3000)
+    np.testing.assert_allclose(many.error[-1], descent.error[-1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_trains(name):
+    problem, A, B, _ = problem_and_start(seed=3, shape=(24, 16), k=4)
+    run = train(problem, A, B, rule(name), n_steps=2000 if RULES[name].family != "matrix" else 1500)
+    assert (run.error[-1] < 0.95 * run.error[0]).all()
+
+
+# L-BFGS amplifies rounding; noise is drawn for the whole stack.
+ALONE = [n for n, r in RULES.items() if not n.startswith("lbfgs") and r.family != "noise"]
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_stack_of_seeds_is_each_seed_alone(name):
+    """No rule lets the seeds of a batch see each other."""
+    problem, A, B, _ = problem_and_start()
+    together = train(problem, A, B, rule(name), n_steps=15)
+    first = train(problem, A[:1], B[:1], rule(name), n_steps=15)
+    np.testing.assert_allclose(together.A[0], first.A[0], atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(KEEPERS), st.integers(2, 4))
+def test_keepers_keep(seed, name, k):
+    problem, A, B, rng = problem_and_start(seed, k)
+    U = orthogonal.haar(k, rng, size=S)
+    assert equivariance_defect(problem, A, B, U, rule(name), n_steps=25).max() < 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(BREAKERS))
+def test_breakers_break_and_keep_what_they_should(seed, name):
+    problem, A, B, rng = problem_and_start(seed)
+    U = orthogonal.haar(K, rng, size=S)
+    assert equivariance_defect(problem, A, B, U, rule(name), n_steps=25).min() > 1e-8
+    draw = {
+        "signed permutations": orthogonal.signed_permutation,
+        "permutations": orthogonal.permutation,
+        "sign flips": orthogonal.sign_flip,
+    }.get(RULES[name].symmetry)
+    if draw is not None:
+        P = draw(K, rng, size=S)
+        assert equivariance_defect(problem, A, B, P, rule(name), n_steps=25).max() < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["rows", "entries"])
+@pytest.mark.parametrize(("name", "keeps"), [("adam-word", True), ("muon", True), ("adam", False)])
+def test_rules_with_shared_mini_tasks(kind, name, keeps):
+    problem, A, B, rng = problem_and_start()
+    problem = replace(problem, tasks=mini_tasks(kind, SHAPE, 4, 30, rng))
+    defect = equivariance_defect(
+        problem, A, B, orthogonal.haar(K, rng, size=S), rule(name), n_steps=60
+    )
+    assert defect.max() < 1e-10 if keeps else defect.min() > 1e-3
+
+
+def test_soap_on_both_sides_is_settled_by_breaking_ties_only():
+    problem, A, B, rng = problem_and_start(shape=(16, 12))
+    U = orthogonal.haar(K, rng, size=S)
+    loose = equivariance_defect(problem, A, B, U, rule("soap"), n_steps=100)
+    tied = equivariance_defect(problem, A, B, U, rule("soap-tie"), n_steps=100)
+    assert tied.max() < 1e-9
+    assert loose.min() > 1e4 * tied.max()
+
+
+# --- classification ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("d64", "d32", "floor", "verdict"),
+    [
+        ([2e-15, 1e-15, 3e-15], [1e-6, 1e-6, 2e-6], 1e-15, "keeps"),
+        ([2e-11, 3e-5, 1e-12], [1e-3, 0.5, 1e-4], 1e-5, "keeps"),  # ill-conditioned
+        ([0.5, 0.7, 0.9], [0.5, 0.7, 0.9], 1e-15, "breaks"),
+        ([1e-3, 2e-3, 1e-3], [1e-3, 2e-3, 1e-3], 1e-15, "breaks"),  # small, but of no precision
+        ([0.5, 1e-15, 1e-15], [0.5, 1e-6, 1e-6], 1e-15, "breaks"),  # one clear seed is enough
+        ([0.5, 0.7, 0.9], [0.5, 0.7, 0.9], 0.3, "undecided"),  # the floor is as high: chaos
+        ([1e-4, 1e-15, 1e-15], [1e-4, 1e-6, 1e-6], 1e-4, "keeps"),  # one chaotic seed of three
+        ([1e-4, 1e-4, 1e-15], [1e-4, 1e-4, 1e-6], 1e-4, "undecided"),
+        ([1e-5], [1e-3], 1e-15, "undecided"),  # ratio 100: neither
+        ([0.0, 0.0], [0.0, 0.0], 0.0, "keeps"),
+    ],
+)
+def test_classify(d64, d32, floor, verdict):
+    assert symmetry.classify(d64, d32, floor) == verdict
+
+
+def test_classify_rejects_what_it_cannot_judge():
+    with pytest.raises(ValueError, match="one length"):
+        symmetry.classify([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="finite"):
+        symmetry.classify([np.nan], [1.0])
+
+
+def frame(**defects):
+    """What symmetry_defects returns, for one seed, from (float64, float32) pairs."""
+    rows = [(a.replace("_", " "), 0, *d) for a, d in defects.items()]
+    return pd.DataFrame(rows, columns=["action", "seed", "float64", "float32"])
+
+
+def test_surviving_group_goes_down_the_ladder():
+    yes, no, floor = (1e-15, 1e-6), (0.5, 0.5), (1e-15, 1e-7)
+    ladder = ["O(k)", "signed permutations", "permutations", "sign flips"]
+    for i, group in enumerate([*ladder, "none"]):
+        verdicts = {name: yes if j >= i else no for j, name in enumerate(ladder)}
+        assert symmetry.surviving_group(frame(**verdicts, floor=floor)) == group
+    lost = {**dict.fromkeys(ladder, no), "floor": (0.5, 0.5)}
+    assert symmetry.surviving_group(frame(**lost)) == "undecided"
+
+
+def test_symmetry_table_names_the_group_of_every_kind():
+    names = ["gd", "adam", "adam-word", "relu", "coordinate-descent", "weight-noise", "l1"]
+    table = symmetry.symmetry_table(names, n_steps=300).set_index("rule")
+    assert (table["agree"] == "yes").all()
+    assert set(table["measured"]) == set(GROUPS)
+    assert table.loc["gd", "defect"] < 1e-12
+    assert table.loc["adam", "smallest"] > 1e-2
+    again = symmetry.symmetry_table(["adam"], n_steps=300)
+    assert again["defect"].item() == pytest.approx(table.loc["adam", "defect"], rel=1e-6)
+
+
+def test_symmetry_table_would_show_a_wrong_expectation():
+    wrong = [replace(RULES["adam"], symmetry="O(k)"), replace(RULES["gd"], symmetry="permutations")]
+    assert symmetry.symmetry_table(wrong, n_steps=200)["agree"].tolist() == ["no", "no"]
+
+
+def test_a_transposed_update_is_not_mistaken_for_a_symmetric_one():
+    """A rule with a fixed matrix in the hidden space breaks everything."""
+    fixed = torch.as_tensor(np.diag([1.0, 2.0, 3.0]) + np.eye(3, k=1))
+
+    def skewed(problem, theta, lr=0.05):
+        grad = theta.clone()
+
+        def step(t):
+            problem.gradient_(theta, grad, t)
+            for X, g in ((theta.A, grad.A), (theta.B, grad.B)):
+                X.sub_(lr * fixed.to(g.dtype) @ g)
+
+        return step
+
+    problem, A, B, _ = problem_and_start()
+    frame = symmetry.symmetry_defects(skewed, problem, A, B, n_steps=100)
+    assert symmetry.surviving_group(frame) == "none"
+
+
+def test_the_register_is_complete_and_consistent():
+    assert len(RULES) >= 30
+    for name, r in RULES.items():
+        assert isinstance(r, Rule)
+        assert r.name == name
+        assert r.symmetry in GROUPS
+        assert r.reason
+        assert r.index in ("none", "word", "unit", "coordinate", "unit and word")
+    assert len({r.label for r in RULES.values()}) == len(RULES)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p, A, B: rule("adamant"), "rule = 'adamant'"),
+        (lambda p, A, B: train(p, A, B, rule("adam"), lr=0.0), "lr = 0.0"),
+        (lambda p, A, B: train(p, A, B, rule("glove"), lr=-1.0), "lr = -1.0"),
+        (lambda p, A, B: train(p, A, B, rule("als"), lr=0.1), "has none"),
+        (lambda p, A, B: train(p, A, B, rule("clip-word"), over="row"), "over = 'row'"),
+        (lambda p, A, B: train(p, A, B, rule("dropout-word"), over="unit"), "over = 'unit'"),
+        (lambda p, A, B: train(p, A, B, rule("dropout-word"), p=1.0), "p = 1.0"),
+        (lambda p, A, B: train(p, A, B, rule("soap"), sides="left"), "sides = 'left'"),
+        (lambda p, A, B: train(replace(p, hidden="relu"), A, B, rule("als")), "plain squared"),
+        (
+            lambda p, A, B: train(
+                replace(p, tasks=mini_tasks("rows", SHAPE, 2, 2)), A, B, rule("lbfgs")
+            ),
+            "whole error",
+        ),
+        (lambda p, A, B: symmetry.symmetry_table(["gd"], k=1), "k = 1"),
+        (lambda p, A, B: symmetry.symmetry_table(["gd"], n_seeds=0), "n_seeds = 0"),
+        (lambda p, A, B: Problem(p.M, error="hinge"), "error = 'hinge'"),
+    ],
+)
+def test_bad_input_is_named(make, words):
+    problem, A, B, _ = problem_and_start()
+    with pytest.raises(ValueError, match=words) as info:
+        make(problem, A, B)
+    assert "\n" not in str(info.value)
