@@ -52,14 +52,14 @@
      data: epsilon, where to start; layers, a list of {name, raw: [x, y], centred: [x, y]}, where x
      and y list the critical tolerance of each neuron of the two layers (null: silent).            */
   window.hbFig.register("match-curve", (stage, data, { el, svg, slider }) => {
-    const W = 320, H = 180;
+    const W = 210, H = 120;
     const choice = el("select", { "aria-label": "Layer" },
       ...data.layers.map((layer, i) => el("option", { value: i }, layer.name)));
     const centre = el("input", { type: "checkbox" });
-    const controls = el("div", { class: "hb-slider" },
+    const controls = el("div", { style: "display: flex; flex-wrap: wrap; gap: 0.4rem 1.2rem; margin-bottom: 0.6rem" },
       el("label", {}, "Layer ", choice), el("label", {}, centre, " centred"));
 
-    const chart = svg("svg", { viewBox: `-34 -12 ${W + 46} ${H + 46}`, role: "img",
+    const chart = svg("svg", { viewBox: `-24 -10 ${W + 34} ${H + 44}`, role: "img",
       "aria-label": "Share of neurons in the maximum match, as a function of the tolerance" });
     for (const v of [0, 0.5, 1]) {
       chart.append(
@@ -73,7 +73,7 @@
     chart.append(curve, mark, point,
       svg("text", { class: "tick", x: W / 2, y: H + 28, "text-anchor": "middle" }, "tolerance \u03b5"));
 
-    const rows = svg("svg", { viewBox: `0 0 ${W + 20} 76`, role: "img",
+    const rows = svg("svg", { viewBox: `0 0 ${W + 4} 62`, role: "img",
       "aria-label": "The neurons of both layers as squares, filled if they are in the maximum match" });
     const note = el("p", { class: "hb-note", "aria-live": "polite" });
 
@@ -92,12 +92,12 @@
       point.setAttribute("cx", W * epsilon);
       point.setAttribute("cy", H * (1 - share));
       rows.replaceChildren(...sides.flatMap((side, s) => {
-        const step = Math.min(18, W / side.length);
+        const step = Math.min(13, W / side.length);
         const name = `network ${s + 1}`;
-        return [svg("text", { class: `name u${s + 1}`, x: 0, y: 12 + 38 * s }, name),
+        return [svg("text", { class: `name u${s + 1}`, x: 0, y: 10 + 31 * s }, name),
           ...side.map((c, i) => {
             const inside = c !== null && c <= epsilon + TINY;
-            return svg("rect", { x: i * step + 0.75, y: 17 + 38 * s, width: step - 1.5, height: 14, rx: 2,
+            return svg("rect", { x: i * step + 0.75, y: 14 + 31 * s, width: step - 1.5, height: 11, rx: 1.5,
               fill: inside ? `var(--hb-u${s + 1})` : "transparent", stroke: "var(--hb-line)",
               "stroke-dasharray": c === null ? "2 2" : "none" });
           })];
@@ -155,7 +155,7 @@
         el("thead", {}, el("tr", {}, ...heads.map((h, i) => el("th", { scope: "col" },
           i ? el("span", { style: `color: var(--hb-u${i < 5 ? 1 : 2}-text)` }, h) : h)))),
         el("tbody", {}, ...preset.inputs.map((a, i) => el("tr", {},
-          el("th", { scope: "row" }, `(${a.map(number).join(", ")})`),
+          el("th", { scope: "row", style: "white-space: nowrap" }, `(${a.map(number).join(", ")})`),
           ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
 
       const ranks = [X, Y].map((side) => basis(side).length);
@@ -186,8 +186,9 @@
     choice.addEventListener("input", load);
     for (const input of Object.values(fields).flat(2)) input.addEventListener("input", draw);
 
-    stage.append(el("div", { class: "hb-slider" }, el("label", {}, "Start from ", choice)),
-      el("div", { class: "hb-panels" }, ...grids), sheet, tolerance.node, found);
+    stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
+      el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
+      sheet, tolerance.node, found);
     load();
     tolerance.start();
   });
