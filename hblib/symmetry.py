@@ -203,7 +203,6 @@ def symmetry_table(
 
 
 def _table_row(r: Rule, problem: Problem, A0, B0, n_steps: int, seed: int) -> dict:
-    torch.set_num_threads(1)  # the tensors are small, and the processes share the cores
     frame = symmetry_defects(r, problem, A0, B0, n_steps, seed)
     of = {action: part for action, part in frame.groupby("action", sort=False)}
     measured = surviving_group(frame)
