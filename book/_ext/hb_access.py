@@ -30,6 +30,9 @@ def mend(soup):
     # docutils gives bibliographies list roles that ARIA has deprecated and that lack list items.
     for node in soup.select(".citation-list[role], .citation[role], .citation [role]"):
         del node["role"]
+    # sphinx-exercise and sphinx-proof give the same id to every box on a page.
+    for node in soup.select("#exercise-content, #solution-content, #proof-content"):
+        del node["id"]
     # The empty corner cell of a data frame is no header.
     for node in soup.select("th"):
         if not node.get_text(strip=True) and not node.find(True):

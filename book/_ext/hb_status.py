@@ -1,0 +1,124 @@
+"""Directives of the status page and of the robustness page."""
+
+import importlib.metadata
+import platform
+import re
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from hb_evidence import EvidenceDirective, title_of
+from hb_html import badge, simple_table, tag
+from sphinx.util.docutils import SphinxDirective
+
+MAIN_PACKAGES = """
+    numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book
+    sphinx myst-nb
+""".split()
+
+
+class ChapterStatus(EvidenceDirective):
+    """Run time, stamp, state and number of claims of every chapter, written or not."""
+
+    def make(self, known):
+        written = {path.stem: path for path in known.chapters}
+        rows = []
+        for chapter, count in sorted(Counter(known.table["chapter"]).items()):
+            seconds, stamp, state = "", "", "not yet written"
+            if chapter in written:
+                meta = nbformat.read(written[chapter], as_version=4).metadata.get("hblib", {})
+                seconds = f"{meta['seconds']:.0f} s" if "seconds" in meta else ""
+                stamp = tag("code", meta.get("stamp", "")[:12])
+                state = (
+                    f"out of date: {known.stale[chapter]}" if known.stale[chapter] else "current"
+                )
+            name = self.chapter_link(chapter, title_of(chapter))
+            rows.append([name, seconds, stamp, state, str(count)])
+        head = ("Chapter", "Run time", "Stamp", "State", "Claims")
+        return [simple_table("Chapters, in reading order", head, rows)]
+
+
+class VersionTable(SphinxDirective):
+    """Python and the locked packages that matter."""
+
+    def run(self):
+        lock = Path(self.env.srcdir) / "requirements.lock"
+        self.env.note_dependency(str(lock))
+        locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", lock.read_text("utf-8"), re.M))
+        rows = [["Python", platform.python_version(), "3.11 or later"]]
+        for name in MAIN_PACKAGES:
+            installed = importlib.metadata.version(name).partition("+")[0]
+            rows.append([name, installed, locked[name]])
+        return [
+            simple_table(
+                "Versions this site was built with", ("Package", "Installed", "Locked"), rows
+            )
+        ]
+
+
+class SweepStability(EvidenceDirective):
+    """For each swept chapter: in how many settings each verdict held, and where it did not."""
+
+    def make(self, known):
+        if not known.sweeps:
+            return [nodes.paragraph("", "No sweep has been committed yet.")]
+        table = known.table.set_index("id")
+        return [self.chapter(table, chapter, swept) for chapter, swept in known.sweeps.items()]
+
+    def chapter(self, table, chapter, swept):
+        section = nodes.section(ids=[f"sweep-{chapter}"], names=[chapter])
+        section += nodes.title("", title_of(chapter))
+        if swept.stale:
+            command = tag("code", f"make sweep CH={chapter}")
+            section += tag(
+                "p", f"Out of date: {swept.stale}. Run ", command, ".", class_="hb-stale"
+            )
+        if not swept.stability:
+            return section
+        grid = "; ".join(f"{name} in {', '.join(map(str, v))}" for name, v in swept.grid.items())
+        section += nodes.paragraph(
+            "",
+            f"{swept.results['run'].nunique()} runs of the whole chapter, over {grid}. "
+            "In the strips a full bar is a setting in which the verdict held, an open one a "
+            "setting in which it did not; settings are in the order of the grid.",
+        )
+        rows = [
+            self.claim(table.loc[id], id, found, swept.results)
+            for id, found in swept.stability.items()
+        ]
+        head = ("Claim", "Verdict", "Held in", "Settings", "Did not hold at")
+        caption = f"{title_of(chapter)}: verdicts over the sweep"
+        section += simple_table(caption, head, rows, class_="hb-sweep")
+        return section
+
+    def claim(self, entry, id, found, results):
+        verdicts = results[results["claim"] == id].set_index("run")["verdict"]
+        held = [verdicts.get(run) == found.verdict for run in results["run"].unique()]
+        count = f"{found.held} of {found.n_settings}"
+        strip = tag(
+            "div",
+            *[tag("i", class_=None if ok else "off") for ok in held],
+            class_="hb-strip",
+            role="img",
+            aria_label=f"held in {count} settings",
+        )
+        failing = [tag("li", text) for text in found.failing]
+        where = (
+            "nowhere"
+            if not failing
+            else tag(
+                "details",
+                tag("summary", f"{len(failing)} settings" if len(failing) > 1 else "1 setting"),
+                tag("ul", *failing),
+            )
+        )
+        name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
+        return [name, badge(found.verdict), count, strip, where]
+
+
+def setup(app):
+    app.add_directive("chapter-status", ChapterStatus)
+    app.add_directive("version-table", VersionTable)
+    app.add_directive("sweep-stability", SweepStability)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
