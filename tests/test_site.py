@@ -436,9 +436,6 @@ def test_contrast_is_sufficient(tab, pages, scheme):
 def test_a_missing_text_alternative_or_record_fails_the_build(tmp_path, chapters):
     root = tmp_path / "book"
     shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(".*", "_build", "__pycache__"))
-    result = build(root)
-    assert result.returncode == 0, result.stdout + result.stderr
-
     path = root / Path(chapters[0]).with_suffix(".ipynb")
     notebook = nbformat.read(path, as_version=4)
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]

@@ -57,6 +57,13 @@ class VersionTable(SphinxDirective):
         ]
 
 
+def in_words(values, most=8):
+    """The values of a parameter; of many, only how many and how far."""
+    if len(values) <= most:
+        return ", ".join(map(str, values))
+    return f"{len(values)} values from {min(values)} to {max(values)}"
+
+
 class SweepStability(EvidenceDirective):
     """For each swept chapter: in how many settings each verdict held, and where it did not."""
 
@@ -76,7 +83,7 @@ class SweepStability(EvidenceDirective):
             )
         if not swept.stability:
             return section
-        grid = "; ".join(f"{name} in {', '.join(map(str, v))}" for name, v in swept.grid.items())
+        grid = "; ".join(f"{name} in {in_words(v)}" for name, v in swept.grid.items())
         section += nodes.paragraph(
             "",
             f"{swept.results['run'].nunique()} runs of the whole chapter, over {grid}. "
@@ -87,7 +94,7 @@ class SweepStability(EvidenceDirective):
             self.claim(table.loc[id], id, found, swept.results)
             for id, found in swept.stability.items()
         ]
-        head = ("Claim", "Verdict", "Held in", "Settings", "Did not hold at")
+        head = ("Claim", "Verdict", "Held in", "Settings")
         caption = f"{title_of(chapter)}: verdicts over the sweep"
         section += simple_table(caption, head, rows, class_="hb-sweep")
         return section
@@ -96,25 +103,16 @@ class SweepStability(EvidenceDirective):
         verdicts = results[results["claim"] == id].set_index("run")["verdict"]
         held = [verdicts.get(run) == found.verdict for run in results["run"].unique()]
         count = f"{found.held} of {found.n_settings}"
-        strip = tag(
-            "div",
-            *[tag("i", class_=None if ok else "off") for ok in held],
-            class_="hb-strip",
-            role="img",
-            aria_label=f"held in {count} settings",
-        )
-        failing = [tag("li", text) for text in found.failing]
-        where = (
-            "nowhere"
-            if not failing
-            else tag(
-                "details",
-                tag("summary", f"{len(failing)} settings" if len(failing) > 1 else "1 setting"),
-                tag("ul", *failing),
-            )
-        )
+        bars = [tag("i", class_=None if ok else "off") for ok in held]
+        label = f"held in {count} settings"
+        settings = [tag("div", *bars, class_="hb-strip", role="img", aria_label=label)]
+        if found.failing:
+            plural = "s" if len(found.failing) > 1 else ""
+            summary = tag("summary", f"does not hold in {len(found.failing)} setting{plural}")
+            failing = [tag("li", text) for text in found.failing]
+            settings.append(tag("details", summary, tag("ul", *failing)))
         name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
-        return [name, badge(found.verdict), count, strip, where]
+        return [name, badge(found.verdict), count, tag("div", *settings)]
 
 
 def setup(app):
