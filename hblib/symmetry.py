@@ -24,7 +24,7 @@ from hblib.factorisation import (
 )
 from hblib.optimisers import GROUPS, RULES, Rule, rule
 
-# Fixed before any measurement. Machine epsilon of float32 is 5e8 times that of float64.
+# The same for all rules, seeds and groups. Machine epsilon of float32 is 5e8 times float64's.
 ROUNDING = 1e-9  # a float64 defect below this over 2,000 steps is rounding
 SCALING = 1e3  # a float32 defect so many times the float64 one comes from rounding
 SAME = 10.0  # a ratio of at most this (or its inverse) does not depend on the precision
