@@ -2,7 +2,8 @@
 
 A committed chapter carries a stamp of everything its outputs depend on: its code cells, the
 `hblib` modules they import (directly or through one another), its entries in the claim register,
-the locked versions, and the data files it names. A chapter whose stamp no longer fits is stale.
+the locked releases of the packages that all these import, and the data files it names. A chapter
+whose stamp no longer fits is stale.
 """
 
 import ast
@@ -12,6 +13,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -109,8 +111,9 @@ def inputs(notebook):
     Returns
     -------
     dict
-        ``code``, ``register``, ``lock`` (one hash each), ``modules`` (`hblib` module to hash) and
-        ``data`` (file named in the code, from the book's folder on, to hash).
+        ``code`` and ``register`` (one hash each), ``modules`` (`hblib` module to hash), ``lock``
+        (package to locked release, of the packages imported by code and modules and of all that
+        these require) and ``data`` (file named in the code, from the book's folder on, to hash).
     """
     notebook = Path(notebook).resolve()
     root = notebook.parent.parent
@@ -122,14 +125,13 @@ def inputs(notebook):
         raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
     register = yaml.safe_load((root / "book" / "claims.yml").read_text(encoding="utf-8")) or []
     entries = [entry for entry in register if entry["chapter"] == notebook.stem]
+    modules = {name: root / "hblib" / f"{name}.py" for name in _modules(tree, root / "hblib")}
+    trees = [tree, *(_parsed(path) for path in modules.values())]
     return {
         "code": digest(sources),
         "register": digest(entries),
-        "lock": _hash((root / "requirements.lock").read_bytes()),
-        "modules": {
-            name: _hash((root / "hblib" / f"{name}.py").read_bytes())
-            for name in _modules(tree, root / "hblib")
-        },
+        "lock": _locked(set().union(*map(_packages, trees)), root / "requirements.lock"),
+        "modules": {name: _hash(path.read_bytes()) for name, path in modules.items()},
         "data": {
             path.relative_to(root).as_posix(): _hash(path.read_bytes())
             for path in _data_files(tree, notebook.parent, root)
@@ -166,11 +168,11 @@ def stale(notebook):
     for key, reason in {
         "code": "its code changed",
         "register": "its claims in book/claims.yml changed",
-        "lock": "requirements.lock changed",
     }.items():
         if recorded.get(key) != now[key]:
             reasons.append(reason)
-    for key, form in {"modules": "hblib/{}.py", "data": "{}"}.items():
+    forms = {"modules": "hblib/{}.py", "lock": "{} in requirements.lock", "data": "{}"}
+    for key, form in forms.items():
         before = recorded.get(key, {})
         changed = {name for name, _ in set(before.items()) ^ set(now[key].items())}
         reasons += [f"{form.format(name)} changed" for name in sorted(changed)]
@@ -209,8 +211,55 @@ def _modules(tree, package):
         path = package / f"{name}.py"
         if name not in found and path.is_file():
             found.add(name)
-            waiting |= _imports(ast.parse(path.read_text(encoding="utf-8")))
+            waiting |= _imports(_parsed(path))
     return sorted(found)
+
+
+def _parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+# Where the name of a package on the index is not the name it is imported by.
+_INDEX_NAMES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml"}
+
+# What only shows or stores a result cannot change it, and would bring all of Sphinx with it.
+_CARRIERS = {"ipython", "myst-nb", "nbformat"}
+
+
+def _packages(tree):
+    """Names, as on the package index, of the packages that a syntax tree imports."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module)
+    tops = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+    return {_INDEX_NAMES.get(top, top).lower().replace("_", "-") for top in tops} - _CARRIERS
+
+
+def _locked(packages, lock):
+    """The releases that a lock file names for `packages` and for all that these require.
+
+    The lock says after each release which packages required it ("# via ..."), so the requirements
+    of a package are read off without asking the environment.
+    """
+    releases, required = {}, {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        release, _, via = line.partition("#")
+        if "==" not in release:
+            continue
+        name, _, version = release.strip().partition("==")
+        # A package may be locked to several releases, each with a marker.
+        releases[name] = " or ".join(filter(None, [releases.get(name), version]))
+        for parent in re.findall(r"[a-z0-9._-]+", via.removeprefix(" via ")):
+            required.setdefault(parent, set()).add(name)
+    found, waiting = set(), packages & releases.keys()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= required.get(name, set()) - found
+    return {name: releases[name] for name in sorted(found)}
 
 
 def _data_files(tree, folder, root):

@@ -261,9 +261,45 @@ def test_every_other_input_counts(stamped):
     assert _stale(stamped) == {"05_data": ["notebooks/table.csv changed"]}
     (stamped.root / "book" / "claims.yml").write_text("- {id: a.b, chapter: 04_without}\n")
     assert _stale(stamped)["04_without"] == ["its claims in book/claims.yml changed"]
-    _append(stamped.root / "requirements.lock", "# changed\n")
-    assert all("requirements.lock changed" in reasons for reasons in _stale(stamped).values())
-    assert len(_stale(stamped)) == 5
+
+
+def _relock(book, name):
+    """Move one package to another release."""
+    lock = book.root / "requirements.lock"
+    text = lock.read_text(encoding="utf-8")
+    changed = re.sub(rf"^{name}==\S+", f"{name}==0.0.1", text, flags=re.MULTILINE)
+    assert changed != text
+    lock.write_text(changed, encoding="utf-8")
+
+
+def test_a_release_counts_for_the_chapters_that_import_it_however_indirectly(stamped):
+    _relock(stamped, "torch")
+    reasons = ["torch in requirements.lock changed"]
+    assert _stale(stamped) == dict.fromkeys(["01_direct", "02_dotted", "03_through"], reasons)
+    _relock(stamped, "mpmath")  # torch needs sympy, which needs mpmath
+    assert "mpmath in requirements.lock changed" in _stale(stamped)["01_direct"]
+    assert "04_without" not in _stale(stamped)
+    _relock(stamped, "numpy")
+    assert _stale(stamped)["04_without"] == ["numpy in requirements.lock changed"]
+
+
+def test_a_release_that_no_result_depends_on_counts_for_none(stamped):
+    _relock(stamped, "sphinx")
+    _relock(stamped, "ipython")
+    _append(stamped.root / "requirements.lock", "newcomer==1.0  # via hblib (pyproject.toml)\n")
+    assert _stale(stamped) == {}
+
+
+def test_a_package_locked_to_several_releases_counts_with_each(tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text(
+        "a==1 ; python_version < '3.12'  # via hblib\n"
+        "a==2 ; python_version >= '3.12'  # via hblib\n"
+        "b-c==3.0                         # via a, d\n"
+    )
+    both = "1 ; python_version < '3.12' or 2 ; python_version >= '3.12'"
+    assert execute._locked({"a", "unknown"}, lock) == {"a": both, "b-c": "3.0"}
+    assert execute._locked({"d"}, lock) == {}
 
 
 def test_an_edit_of_the_code_counts_and_one_of_the_text_does_not(stamped):
