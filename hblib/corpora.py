@@ -18,7 +18,6 @@ import tempfile
 import urllib.request
 import warnings
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np

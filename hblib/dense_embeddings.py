@@ -19,8 +19,8 @@ import torch.nn.functional as F
 
 from hblib import factorisation
 from hblib.data import Cooccurrence
-from hblib.embeddings import Embedding
 from hblib.factorisation import Parameters, Step, at_least_one, descent, positive
+from hblib.word_vectors import Embedding
 
 _ROWS = 250  # words taken at a time, so that their part of the matrix stays in the cache
 
@@ -250,7 +250,7 @@ def train(
     ----------
     problem : SkipGram or GloVe
     starts : list of Embedding
-        From `hblib.embeddings.start`, one a seed.
+        From `hblib.word_vectors.start`, one a seed.
     rule : callable
         For instance ``optimisers.rule("adagrad-word")``, or `word_and_matrix_adagrad`.
     n_steps : int

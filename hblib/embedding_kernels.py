@@ -127,8 +127,8 @@ def draw_pairs(tokens, begin, end, low, high, window, threshold, alias, pairs, n
 # --- update rules --------------------------------------------------------------------------------
 
 # What a rule remembers of a row: a running mean or velocity ``M``, squares ``S`` (of every
-# coordinate, or one number a word), and how often the row was visited. It changes only when the
-# word is seen. The full matrix keeps its k x k root in ``M`` and the sum of g g^T in ``S``.
+# coordinate, or one number a word), and for Adam the powers of its two betas. It changes only when
+# the word is seen. The full matrix keeps its k x k root in ``M`` and the sum of g g^T in ``S``.
 MEMORY = {
     "sgd": ("none", "none"),
     "momentum": ("coordinate", "none"),
@@ -152,7 +152,7 @@ def settings(lr, dtype, betas=(0.9, 0.999), eps=1e-8):
 
 
 @njit(nogil=True, fastmath=_FAST, inline="always")
-def _update(RULE, D, X, i, g, M, S, visits, h):
+def _update(RULE, D, X, i, g, M, S, powers, h):
     """Row update x_i <- x_i - step(g) of one rule; D is the length of the row."""
     lr, b1, a1, b2, a2, eps, one = h[0], h[1], h[2], h[3], h[4], h[5], h[6]
     if RULE == SGD:
@@ -188,15 +188,17 @@ def _update(RULE, D, X, i, g, M, S, visits, h):
                 step += M[k, m] * g[m]
             X[i, k] -= lr * step
     elif RULE == ADAM:
-        visits[i] += 1
-        c1, c2 = one / (one - b1 ** visits[i]), one / (one - b2 ** visits[i])
+        powers[i, 0] *= b1
+        powers[i, 1] *= b2
+        c1, c2 = one / (one - powers[i, 0]), one / (one - powers[i, 1])
         for k in range(D):
             M[i, k] = b1 * M[i, k] + a1 * g[k]
             S[i, k] = b2 * S[i, k] + a2 * g[k] * g[k]
             X[i, k] -= lr * c1 * M[i, k] / (math.sqrt(c2 * S[i, k]) + eps)
     elif RULE == ADAM_WORD:
-        visits[i] += 1
-        c1, c2 = one / (one - b1 ** visits[i]), one / (one - b2 ** visits[i])
+        powers[i, 0] *= b1
+        powers[i, 1] *= b2
+        c1, c2 = one / (one - powers[i, 0]), one / (one - powers[i, 1])
         square = h[0] - h[0]
         for k in range(D):
             square += g[k] * g[k]
@@ -222,7 +224,7 @@ def sgns_kernel(rule, dim):
     """
     RULE, D = RULES.index(rule), dim
 
-    @njit(cache=True, nogil=True, fastmath=_FAST)
+    @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
     def sgns(W, C, pairs, noise, MW, SW, NW, MC, SC, NC, h, every):
         one = h[6]
         zero = one - one
@@ -266,7 +268,7 @@ def glove_kernel(rule, dim):
     # A bias is a row of length one, for which the full matrix is the plain rule.
     BIAS = ADAGRAD if RULE == ADAGRAD_FULL else RULE
 
-    @njit(cache=True, nogil=True, fastmath=_FAST)
+    @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
     def glove(
         W, C, b, c, rows, columns, log_x, weight,
         MW, SW, NW, MC, SC, NC, Mb, Sb, Nb, Mc, Sc, Nc, h, hb,

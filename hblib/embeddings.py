@@ -1,18 +1,13 @@
-"""Word vectors of which starting point, update rule and precision are arguments.
+"""Training of word vectors of which starting point, update rule and precision are arguments.
 
-Skip-gram with negative sampling (word2vec, `sgns`) and GloVe (`glove`) give every word two vectors:
-row i of ``W`` as a word, row j of ``C`` as the context of others. Both losses depend on the inner
-products ``W @ C.T`` alone, so turning all vectors, ``(W @ U.T, C @ U.T)`` with an orthogonal U,
-changes nothing, and whatever is special about a unit (a column) must come from the starting point
-or from the update rule.
-
-Here pairs are visited one at a time as in the original programs; `hblib.dense_embeddings` has the
-same losses in full, for every rule of `hblib.optimisers`.
+Skip-gram with negative sampling (word2vec, `sgns`) and GloVe (`glove`) visit pairs of words one at
+a time, as the original programs do; `hblib.dense_embeddings` has the same losses in full, for every
+rule of `hblib.optimisers`. `ppmi_svd` is the baseline without training. Vectors and starting points
+are those of `hblib.word_vectors`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse.linalg
@@ -28,231 +23,15 @@ from hblib.embedding_kernels import (
     sgns_kernel,
 )
 from hblib.factorisation import at_least_one, positive
+from hblib.word_vectors import STARTS, Embedding, check_sizes, load, start, suffix_rank, unit_rows
+
+__all__ = [
+    "STARTS", "Embedding", "glove", "load", "ppmi_svd", "sgns", "start", "suffix_rank", "unit_rows",
+]  # fmt: skip
 
 _BLOCK = 10_000  # running words between changes of the learning rate, as in word2vec
 _EVERY = 8  # the loss of every so many-th pair is recorded
-_DAMPING = 1e-2  # of the k x k matrix of full-matrix Adagrad
-
-
-@dataclass(frozen=True, eq=False)
-class Embedding:
-    """Word vectors, trained or not.
-
-    Attributes
-    ----------
-    words : numpy.ndarray of str, shape (V,)
-        From the most frequent to the rarest.
-    W, C : numpy.ndarray, shape (V, d)
-        Vectors of words and of contexts; units are columns.
-    b, c : numpy.ndarray, shape (V,), or None
-        Biases of words and contexts, GloVe's only.
-    loss : numpy.ndarray, shape (n_epochs,)
-        Mean loss during each epoch, or at each record of a dense training.
-    """
-
-    words: np.ndarray
-    W: np.ndarray
-    C: np.ndarray
-    b: np.ndarray | None = None
-    c: np.ndarray | None = None
-    loss: np.ndarray | None = None
-
-    def vectors(self, which="W"):
-        """One matrix (V, d) of vectors: ``"W"``, ``"C"``, or their sum ``"W+C"`` as GloVe saves."""
-        if which not in ("W", "C", "W+C"):
-            raise ValueError(f"which must be 'W', 'C' or 'W+C', got {which!r}")
-        return {"W": lambda: self.W, "C": lambda: self.C, "W+C": lambda: self.W + self.C}[which]()
-
-    def index(self, word):
-        """Row of a word; KeyError naming the word if the vocabulary does not have it."""
-        found = np.flatnonzero(self.words == word)
-        if not len(found):
-            raise KeyError(f"word {word!r} is not among the {len(self.words):,} of the vocabulary")
-        return int(found[0])
-
-    def rotated(self, U):
-        """The same with every vector v turned into ``U @ v``.
-
-        Parameters
-        ----------
-        U : array_like, shape (d, d)
-            Any matrix; an orthogonal one keeps all inner products.
-        """
-        U = np.asarray(U)
-        if U.shape != (self.W.shape[1],) * 2:
-            raise ValueError(
-                f"U of shape {U.shape} must be square with the dimension of the vectors, "
-                f"{self.W.shape[1]}"
-            )
-        turned = [(X.astype(np.float64) @ U.T).astype(X.dtype) for X in (self.W, self.C)]
-        return replace(self, W=turned[0], C=turned[1])
-
-    def neighbours(self, word, n=10, which="W"):
-        """Words of the largest cosine with a word, nearest first, itself left out.
-
-        Parameters
-        ----------
-        word : str
-        n : int, optional
-        which : {"W", "C", "W+C"}, optional
-
-        Returns
-        -------
-        list of (str, float)
-            Words and cosines.
-        """
-        at_least_one("n", n)
-        row = self.index(word)
-        V = unit_rows(self.vectors(which))
-        cosine = V @ V[row]
-        cosine[row] = -np.inf
-        best = np.argsort(-cosine, kind="stable")[: min(n, len(V) - 1)]
-        return [(str(self.words[i]), float(cosine[i])) for i in best]
-
-    def keyed_vectors(self, which="W"):
-        """The vectors as `gensim.models.KeyedVectors`."""
-        from gensim.models import KeyedVectors  # takes most of a second
-
-        keyed = KeyedVectors(self.W.shape[1], dtype=self.W.dtype)
-        keyed.add_vectors(self.words.tolist(), self.vectors(which))
-        return keyed
-
-    def save(self, path, which="W"):
-        """Write one set of vectors in the text format of word2vec, with all their digits."""
-        V = self.vectors(which)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"{V.shape[0]} {V.shape[1]}\n")
-            for word, v in zip(self.words, V):
-                file.write(f"{word} {' '.join(map(str, v.tolist()))}\n")
-
-
-def load(path, dtype="float64"):
-    """Read vectors in the text format of word2vec, or of GloVe (which has no first line).
-
-    Parameters
-    ----------
-    path : path
-    dtype : {"float64", "float32"}, optional
-
-    Returns
-    -------
-    Embedding
-        With `W` and zeros for `C`, which the format does not have.
-    """
-    words, rows = [], []
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file):
-                word, *numbers = line.rstrip().split(" ")
-                if number == 0 and len(numbers) == 1:
-                    continue
-                words.append(word)
-                rows.append(np.array(numbers, dtype))
-                if not len(rows[-1]) or len(rows[-1]) != len(rows[0]):
-                    raise ValueError(f"line {number + 1} has {len(rows[-1])} numbers")
-        _check_sizes(len(words), len(rows[0]) if rows else 0)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path} is not a file of word vectors in text format: {error}") from None
-    W = np.array(rows)
-    return Embedding(np.array(words), W, np.zeros_like(W))
-
-
-def unit_rows(X):
-    """Rows divided by their length; rows of zeros stay."""
-    length = np.linalg.norm(X, axis=1, keepdims=True)
-    return X / np.where(length > 0, length, 1)
-
-
-# --- starting points -----------------------------------------------------------------------------
-
-
-def _uniform(rng, n_words, dim):
-    return rng.uniform(-0.5 / dim, 0.5 / dim, (n_words, dim))
-
-
-def _word2vec(rng, n_words, dim):
-    return _uniform(rng, n_words, dim), np.zeros((n_words, dim))
-
-
-def _word2vec_c(rng, n_words, dim):
-    # x <- 25214903917 x + 11 modulo 2^64, of which the program uses the lowest 16 bits: they are a
-    # generator modulo 2^16 by themselves, which repeats after 65,536 numbers.
-    cycle, x = np.empty(2**16), 1
-    for i in range(2**16):
-        x = (x * 25214903917 + 11) % 2**16
-        cycle[i] = x
-    W = (cycle[np.arange(n_words * dim) % 2**16] / 2**16 - 0.5) / dim
-    return W.reshape(n_words, dim), np.zeros((n_words, dim))
-
-
-def _glove(rng, n_words, dim):
-    return _uniform(rng, n_words, dim), _uniform(rng, n_words, dim)
-
-
-def _gaussian(rng, n_words, dim):
-    # As large as the uniform start: a uniform number on a width of 1/d has this deviation.
-    return tuple(rng.standard_normal((2, n_words, dim)) / (dim * 12**0.5))
-
-
-def _orthogonal(rng, n_words, dim):
-    # The columns of (W, C) together are orthonormal and Haar distributed, as long as the Gaussian.
-    left, _, right = np.linalg.svd(rng.standard_normal((2 * n_words, dim)), full_matrices=False)
-    Q = (2 * n_words / 12) ** 0.5 / dim * (left @ right)
-    return Q[:n_words], Q[n_words:]
-
-
-STARTS = {
-    "word2vec": _word2vec,
-    "word2vec.c": _word2vec_c,
-    "glove": _glove,
-    "gaussian": _gaussian,
-    "orthogonal": _orthogonal,
-}
-
-
-def start(kind, words, dim, rng, scale=1.0, dtype="float64"):
-    """Draw a starting point.
-
-    Parameters
-    ----------
-    kind : {"word2vec", "word2vec.c", "glove", "gaussian", "orthogonal"}
-        W uniform on [-0.5 / d, 0.5 / d) and C zero, as word2vec intends; the same by the generator
-        of word2vec.c, which repeats itself (and knows no seed: ``rng`` is not used); W, C and the
-        biases uniform, as GloVe; W and C Gaussian of the same deviation, 1 / (sqrt(12) d), the law
-        of which no rotation changes; W over C with orthonormal columns, Haar distributed, of the
-        same size. Biases other than GloVe's are zero.
-    words : array_like of str, shape (V,)
-        The vocabulary.
-    dim : int
-        Dimension d of the vectors, the number of hidden units.
-    rng : numpy.random.Generator or int
-    scale : float, optional
-        Factor on W and C.
-    dtype : {"float64", "float32"}, optional
-        Precision of the vectors and so of the training.
-
-    Returns
-    -------
-    Embedding
-
-    Examples
-    --------
-    >>> point = start("word2vec.c", [f"word{i}" for i in range(2000)], dim=128, rng=0)
-    >>> len(np.unique(point.W, axis=0))  # of 2,000 words
-    512
-    """
-    words = np.asarray(words)
-    if kind not in STARTS:
-        raise ValueError(f"kind must be one of {', '.join(STARTS)}, got {kind!r}")
-    _check_sizes(len(words), dim)
-    positive("scale", scale)
-    _check_dtype(dtype)
-    rng = np.random.default_rng(rng)
-    W, C = (np.ascontiguousarray(scale * X, dtype) for X in STARTS[kind](rng, len(words), dim))
-    b, c = np.zeros((2, len(words)), dtype)
-    if kind == "glove":
-        b, c = rng.uniform(-0.5 / dim, 0.5 / dim, (2, len(words))).astype(dtype)
-    return Embedding(words, W, C, b, c)
+_RENEW = 1_000  # pairs between roots of the matrix of full-matrix Adagrad
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -306,7 +85,7 @@ def sgns(
     rng = np.random.default_rng(rng)
     W, C = begin.W.copy(), begin.C.copy()
     kernel = sgns_kernel(rule, W.shape[1])
-    memory = _Memory(rule, W, C, lr)
+    memory = _Memory(rule, W, C)
     noise = alias_table(text.counts**0.75)
     states = rng.integers(1, 2**63, (n_threads, 1)).astype(np.uint64)
     losses = np.zeros((epochs, n_threads, 2))
@@ -326,10 +105,13 @@ def sgns(
                 part.tokens, first, last, centre, min(centre + _BLOCK, n_tokens), window,
                 *noise, pairs, negatives, states[thread],
             )  # fmt: skip
-            memory.refresh()
             h = settings(rate, W.dtype, **options)
-            loss = kernel(W, C, pairs[:n], negatives[:n], *memory[0], *memory[1], h, _EVERY)
-            losses[epoch, thread] += loss, -(-n // _EVERY)
+            for part_of_block in memory.steps(0, n):
+                losses[epoch, thread, 0] += kernel(
+                    W, C, pairs[part_of_block], negatives[part_of_block],
+                    *memory[0], *memory[1], h, _EVERY,
+                )  # fmt: skip
+                losses[epoch, thread, 1] += -(-len(pairs[part_of_block]) // _EVERY)
 
     for epoch in range(epochs):
         seen = text if subsample is None else corpora.subsample(text, rng, subsample)
@@ -404,8 +186,8 @@ def glove(
         np.minimum(1.0, (x / x_max) ** alpha).astype(W.dtype),
     )
     kernel = glove_kernel(rule, W.shape[1])
-    memory = _Memory(rule, W, C, lr)
-    small = _Memory("adagrad" if rule == "adagrad-full" else rule, b, c, bias_lr or lr)
+    memory = _Memory(rule, W, C)
+    small = _Memory("adagrad" if rule == "adagrad-full" else rule, b, c)
     h = settings(lr, W.dtype, **options)
     hb = settings(bias_lr or lr, W.dtype, **options)
     cuts = [len(order) * i // n_threads for i in range(n_threads + 1)]
@@ -413,9 +195,7 @@ def glove(
 
     def visit(epoch, thread):
         """Let one thread go through its part of the entries."""
-        for low in range(cuts[thread], cuts[thread + 1], 100 * _BLOCK):
-            part = slice(low, min(low + 100 * _BLOCK, cuts[thread + 1]))
-            memory.refresh()
+        for part in memory.steps(cuts[thread], cuts[thread + 1]):
             losses[epoch, thread] += kernel(
                 W, C, b, c, *(column[part] for column in columns),
                 *memory[0], *memory[1], *small[0], *small[1], h, hb,
@@ -432,30 +212,35 @@ def glove(
 
 
 class _Memory(tuple):
-    """What a rule remembers: (M, S, visits) of W, then of C."""
+    """What a rule remembers: (M, S, powers) of W, then of C."""
 
-    def __new__(cls, rule, W, C, lr):
+    def __new__(cls, rule, W, C):
+        """Empty memories in the precision of the vectors."""
         dim = W.shape[1]
-        widths = {"none": (1, 1), "coordinate": W.shape, "word": (len(W), 1), "matrix": (dim, dim)}
-        begin = 1 if rule == "glove" else 0
-        memory = [
-            (np.zeros(widths[m], W.dtype), np.full(widths[s], begin, W.dtype),
-             np.zeros(len(W), np.int64))
-            for m, s in [MEMORY[rule]] * 2
-        ]  # fmt: skip
-        if rule == "adagrad-full":
-            memory[0][1][...] = _DAMPING * np.eye(dim)
-            memory[1] = memory[0]
-        self = super().__new__(cls, memory)
+        shapes = {"none": (1, 1), "coordinate": W.shape, "word": (len(W), 1), "matrix": (dim, dim)}
+        M, S = (shapes[kind] for kind in MEMORY[rule])
+        one = [
+            (
+                np.zeros(M, W.dtype),
+                np.full(S, rule == "glove", W.dtype),
+                np.ones((len(W), 2), W.dtype),
+            )
+            for _ in (W, C)
+        ]
+        self = super().__new__(cls, [one[0], one[0]] if rule == "adagrad-full" else one)
         self.full = rule == "adagrad-full"
         return self
 
-    def refresh(self):
-        """Renew the root of the matrix, which W and C share."""
-        if self.full:
-            root, total, _ = self[0]
-            values, vectors = np.linalg.eigh(total.astype(np.float64))
-            root[...] = (vectors / np.sqrt(values)) @ vectors.T
+    def steps(self, low, high):
+        """Slices of a range; before each, the root of the matrix that W and C share is renewed."""
+        size = _RENEW if self.full else max(1, high - low)
+        for begin in range(low, high, size):
+            if self.full:
+                root, total, _ = self[0]
+                values, vectors = np.linalg.eigh(total)
+                # Counted from the identity: the first steps are those of gradient descent.
+                root[...] = (vectors / np.sqrt(1 + np.maximum(values, 0))) @ vectors.T
+            yield slice(begin, min(begin + size, high))
 
 
 def _split(text, n_parts):
@@ -478,7 +263,7 @@ def _split(text, n_parts):
 
 
 def ppmi_svd(counts, dim, shift=0.0):
-    """Positive pointwise mutual information, factorised by a truncated singular value decomposition.
+    """Positive pointwise mutual information and its truncated singular value decomposition.
 
     Parameters
     ----------
@@ -497,7 +282,7 @@ def ppmi_svd(counts, dim, shift=0.0):
     ----------
     Levy and Goldberg (2014), section 5.
     """
-    _check_sizes(len(counts.words), dim)
+    check_sizes(len(counts.words), dim)
     if dim >= len(counts.words):
         raise ValueError(f"dim must be below the {len(counts.words)} words, got {dim}")
     X = counts.matrix.tocoo()
@@ -515,23 +300,12 @@ def ppmi_svd(counts, dim, shift=0.0):
 # --- checks --------------------------------------------------------------------------------------
 
 
-def _check_sizes(n_words, dim):
-    if n_words < 2:
-        raise ValueError(f"the vocabulary must have at least 2 words, got {n_words}")
-    at_least_one("dim", dim)
-
-
-def _check_dtype(dtype):
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
-
-
 def _check_training(rule, lr, epochs, begin, n_words):
     if rule not in RULES:
         raise ValueError(f"rule must be one of {', '.join(RULES)}, got {rule!r}")
     positive("lr", lr)
     at_least_one("epochs", epochs)
-    _check_sizes(n_words, begin.W.shape[1])
+    check_sizes(n_words, begin.W.shape[1])
     if len(begin.words) != n_words:
         raise ValueError(f"begin has {len(begin.words)} words, but the data {n_words}")
 
