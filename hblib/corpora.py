@@ -227,6 +227,7 @@ def scrambled(text, rng):
     return data.Text(tokens, text.starts, text.words, text.counts)
 
 
+# Weight of a pair of words at distance d.
 WINDOW_WEIGHTS = {
     "uniform": lambda d, window: 1.0,
     "harmonic": lambda d, window: 1.0 / d,
@@ -255,9 +256,11 @@ def cooccurrence(text, window=5, weights="harmonic"):
 
     Examples
     --------
-    >>> cooccurrence(encode(["a cat, a cat".replace("a ", "one ")]), window=2).matrix.toarray()
-    array([[1. , 2. ],
-           [2. , 1. ]])
+    >>> text = encode(["one cat, one mat"])  # sorted: one, cat, mat
+    >>> cooccurrence(text, window=2).matrix.toarray()
+    array([[1. , 2. , 1. ],
+           [2. , 0. , 0.5],
+           [1. , 0.5, 0. ]])
     """
     at_least_one("window", window)
     if weights not in WINDOW_WEIGHTS:
