@@ -6,7 +6,8 @@ compiled: `sgns_kernel` and `glove_kernel` compile one kernel a rule and dimensi
 disk, so that a rule is a name in Python and yet costs nothing in the loop.
 
 Draws are apart from updates: `draw_pairs` is given the state of a generator and no parameters, so
-that two runs with one seed see the same pairs, whatever their rule, start and precision.
+that two runs with one seed see the same pairs, whatever their rule, start and precision. Sums are
+taken in any order, for speed: on one processor they are repeatable, on another equal to rounding.
 """
 
 import functools
@@ -146,7 +147,7 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 def settings(lr, dtype, betas=(0.9, 0.999), eps=1e-8):
-    """Numbers of a rule as one array, in the precision of the vectors."""
+    """Numbers of a rule as one array, in the precision of the vectors: a literal would widen it."""
     (b1, b2) = betas
     return np.array([lr, b1, 1 - b1, b2, 1 - b2, eps, 1], dtype)
 
@@ -265,7 +266,7 @@ def glove_kernel(rule, dim):
     the updates. All four rows of an entry change at once.
     """
     RULE, D = RULES.index(rule), dim
-    # A bias is a row of length one, for which the full matrix is the plain rule.
+    # Biases are rows of length one; beside the full matrix of the vectors they take plain Adagrad.
     BIAS = ADAGRAD if RULE == ADAGRAD_FULL else RULE
 
     @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")

@@ -23,11 +23,29 @@ from hblib.embedding_kernels import (
     sgns_kernel,
 )
 from hblib.factorisation import at_least_one, positive
-from hblib.word_vectors import STARTS, Embedding, check_sizes, load, start, suffix_rank, unit_rows
+from hblib.word_vectors import (
+    STARTS,
+    Embedding,
+    check_sizes,
+    from_keyed_vectors,
+    load,
+    start,
+    suffix_rank,
+    unit_rows,
+)
 
 __all__ = [
-    "STARTS", "Embedding", "glove", "load", "ppmi_svd", "sgns", "start", "suffix_rank", "unit_rows",
-]  # fmt: skip
+    "STARTS",
+    "Embedding",
+    "from_keyed_vectors",
+    "glove",
+    "load",
+    "ppmi_svd",
+    "sgns",
+    "start",
+    "suffix_rank",
+    "unit_rows",
+]
 
 _BLOCK = 10_000  # running words between changes of the learning rate, as in word2vec
 _EVERY = 8  # the loss of every so many-th pair is recorded

@@ -136,6 +136,12 @@ def load(path, dtype="float64"):
     return Embedding(np.array(words), W, np.zeros_like(W))
 
 
+def from_keyed_vectors(keyed):
+    """Vectors of `gensim.models.KeyedVectors` as an `Embedding`, with zeros for `C`."""
+    W = np.array(keyed.vectors)
+    return Embedding(np.array(keyed.index_to_key), W, np.zeros_like(W))
+
+
 def unit_rows(X):
     """Rows divided by their length; rows of zeros stay."""
     length = np.linalg.norm(X, axis=1, keepdims=True)
