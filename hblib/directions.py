@@ -355,8 +355,12 @@ def haar_test(X, rng, n_rotations=399, statistics=STATISTICS):
     if not isinstance(n_rotations, int | np.integer) or n_rotations < 19:
         raise ValueError(f"n_rotations must be an integer of at least 19, got {n_rotations!r}")
     U = orthogonal.haar(X.shape[1], rng, size=int(n_rotations))
-    batches = np.array_split(U, max(1, n_rotations * X.size // 2_000_000))
-    copies = [[s(X @ B.swapaxes(1, 2)) for s in statistics.values()] for B in batches]
+    # Few copies at a time stay in the processor's cache.
+    batches = np.array_split(U, max(1, n_rotations * X.size // 250_000))
+    copies = []
+    for B in batches:
+        turned = X @ B.swapaxes(1, 2)
+        copies.append([s(turned) for s in statistics.values()])
     copies = np.concatenate(copies, axis=1)
     value = np.array([s(X) for s in statistics.values()])
     # X counts as one of its own copies: without it p could be 0.
