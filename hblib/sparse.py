@@ -21,6 +21,7 @@ References
 """
 
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -31,7 +32,9 @@ from threadpoolctl import ThreadpoolController
 from hblib import sparse_kernels as kernels
 
 # Signals coded together: enough for a fast matrix product, few enough to stay in the cache.
-CHUNK = 512
+CHUNK = 1024
+# What is left of a signal counts as rounding below this many times the machine's precision.
+ROUNDING = 32
 
 # --- coding ---------------------------------------------------------------------------------------
 
@@ -114,12 +117,13 @@ class Coder:
         counts = np.zeros(n_samples, np.int32)
         integer = np.dtype(f"i{X.dtype.itemsize}").type
         mask = integer(np.iinfo(integer).max)
-        floor = (8 * np.finfo(X.dtype).eps) ** 2
+        rounding = ROUNDING * np.finfo(X.dtype).eps
         chunk = max(1, min(CHUNK, -(-n_samples // n_jobs)))
 
         def work(starts):
             products = _aligned((chunk, len(self.atoms)), X.dtype)
-            basis = _aligned((sparsity + 6, len(self.atoms)), X.dtype)
+            basis = _aligned((kernels.LEAD + sparsity, len(self.atoms)), X.dtype)
+            spare = _aligned((2, len(self.atoms)), X.dtype)
             for start in starts:
                 part = slice(start, min(start + chunk, n_samples))
                 some = products[: part.stop - start]
@@ -131,7 +135,7 @@ class Coder:
                         self.gram,
                         some,
                         tolerance[part],
-                        floor,
+                        rounding,
                         indices[part],
                         values[part],
                         counts[part],
@@ -145,8 +149,9 @@ class Coder:
                         some.view(integer),
                         mask,
                         basis,
+                        spare,
                         tolerance[part],
-                        floor,
+                        rounding,
                         indices[part],
                         values[part],
                         counts[part],
@@ -385,8 +390,6 @@ def _check_stop(X, dictionary, sparsity, tolerance):
 
 
 def _check_jobs(n_jobs):
-    import os
-
     if n_jobs == -1:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if not isinstance(n_jobs, (int, np.integer)) or n_jobs < 1:

@@ -13,6 +13,10 @@ import numpy as np
 
 # Numbers in a cache line of 64 bytes; rows that start on one load up to twice as fast.
 PADDING = 16
+# Correlations looked through at a time for the largest.
+BLOCK = 128
+# Rows of zeros before the first row of a basis.
+LEAD = 3
 
 # Sums may be reordered and multiply-adds fused, so that loops over atoms run in vector registers.
 # Values that are not finite have been refused before.
@@ -20,44 +24,59 @@ _compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", 
 
 
 @_compiled
+def _top(bits, mask):
+    top = bits[0] & mask
+    for a in range(bits.size):
+        top = max(top, bits[a] & mask)
+    return top
+
+
+@_compiled
 def _first_largest(bits, mask):
     """First index of the largest |value|, from the bits of the values.
 
     Without their sign, floating-point numbers are ordered as the integers of the same bits, and a
-    largest integer is found in vector registers, which a largest float is not.
+    largest integer is found in vector registers, which a largest float is not. Only the block that
+    holds it is then searched for its place.
     """
-    top = bits[0] & mask
-    for a in range(bits.size):
-        top = max(top, bits[a] & mask)
-    size = bits.dtype.type(bits.size)
+    top, start = bits[0] & mask, 0
+    for b in range(0, bits.size, BLOCK):
+        highest = _top(bits[b : b + BLOCK], mask)
+        if highest > top:
+            top, start = highest, b
+    block = bits[start : start + BLOCK]
+    size = block.dtype.type(block.size)
     where = size
-    for a in range(bits.size):
-        where = min(where, bits.dtype.type(a) if bits[a] & mask == top else size)
-    return where
+    for a in range(block.size):
+        where = min(where, block.dtype.type(a) if block[a] & mask == top else size)
+    return start + where
 
 
 @_compiled
 def _less_four(new, row, basis, i, w0, w1, w2, w3, scale):
-    """Write ``scale * (row - w @ basis[i : i + 4])`` to `new`."""
+    """Write ``scale * (row - w @ basis[i : i + 4])`` to `new`, which is none of the others."""
     for a in range(new.size):
         pair = w0 * basis[i, a] + w1 * basis[i + 1, a]
         new[a] = scale * (row[a] - pair - (w2 * basis[i + 2, a] + w3 * basis[i + 3, a]))
 
 
 @_compiled
-def _orthogonalised(row, basis, weights, n_rows, scale, spare):
-    """Write ``scale * (row - weights @ basis[:n_rows])`` to ``basis[n_rows]``.
+def _orthogonalise(row, basis, weights, n_rows, scale, spare):
+    """Write ``scale * (row - weights @ basis)`` to the row of `basis` after its first `n_rows`.
 
     Four old rows are taken at a time, so that the row in the making is loaded and stored a quarter
-    as often. `weights` are zero from n_rows on.
+    as often. `basis` and `weights` start with `LEAD` zeros, with which the first four are made up.
     """
     one = basis.dtype.type(1)
-    new = basis[n_rows]
+    end = LEAD + n_rows
+    new = basis[end]
+    if n_rows == 0:
+        new[:] = row
+        return
     here, there = spare[0], spare[1]
-    for i in range(0, max(n_rows, 1), 4):
-        last = i + 4 >= n_rows
+    for i in range(end - 4 * (-(-n_rows // 4)), end, 4):
         w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        if last:
+        if i + 4 == end:
             _less_four(new, row, basis, i, w0, w1, w2, w3, scale)
         else:
             _less_four(here, row, basis, i, w0, w1, w2, w3, one)
@@ -76,8 +95,8 @@ def _back_substitute(factor, along, count, out):
     for j in range(count - 1, -1, -1):
         total = along[j]
         for i in range(j + 1, count):
-            total -= factor[i, j] * out[i]
-        out[j] = total / factor[j, j]
+            total -= factor[i, LEAD + j] * out[i]
+        out[j] = total / factor[j, LEAD + j]
 
 
 @_compiled
@@ -93,7 +112,19 @@ def _squared_residual(x, dictionary, chosen, coefficients, count):
 
 @_compiled
 def batch_omp(
-    X, dictionary, gram, correlations, bits, mask, basis, tolerance, floor, indices, values, counts
+    X,
+    dictionary,
+    gram,
+    correlations,
+    bits,
+    mask,
+    basis,
+    spare,
+    tolerance,
+    rounding,
+    indices,
+    values,
+    counts,
 ):
     """Orthogonal matching pursuit of a chunk of signals, coefficients of either sign.
 
@@ -102,53 +133,54 @@ def batch_omp(
     less multiples of the rows before, and the correlations lose a multiple of it.
     """
     n_signals, sparsity = indices.shape
-    zero = basis.dtype.type(0)
     one = basis.dtype.type(1)
-    spare = basis[basis.shape[0] - 2 :]
     # Row j of the Cholesky factor of the chosen atoms' Gram matrix; d_j = sum_i factor[j, i] q_i.
-    factor = np.zeros((sparsity, sparsity + 4), basis.dtype)
+    factor = np.zeros((sparsity, LEAD + sparsity), basis.dtype)
     along = np.empty(sparsity, basis.dtype)
     for s in range(n_signals):
-        correlation = correlations[s]
+        correlation, chosen = correlations[s], indices[s]
         energy = 0.0
-        for f in range(X.shape[1]):
-            energy += X[s, f] * X[s, f]
+        if tolerance[s] > 0:
+            for f in range(X.shape[1]):
+                energy += X[s, f] * X[s, f]
         left, goal = energy, tolerance[s] * tolerance[s]
+        first = 0.0
         count = 0
-        while count < sparsity and left > goal:
+        while count < sparsity and (goal == 0 or left > goal):
             atom = _first_largest(bits[s], mask)
             row = factor[count]
-            length = 1.0
+            length, new = one, True
             for i in range(count):
-                row[i] = basis[i, atom]
-                length -= row[i] * row[i]
+                row[LEAD + i] = basis[LEAD + i, atom]
+                length -= row[LEAD + i] * row[LEAD + i]
+                new &= chosen[i] != atom
+            best = correlation[atom] * correlation[atom]
+            if count == 0:
+                first = best
             # What is left of the signal, or of the atom, is rounding.
-            if correlation[atom] * correlation[atom] <= floor * energy or length <= floor:
+            if best <= rounding * rounding * first or length <= rounding or not new:
                 break
-            row[count] = math.sqrt(length)
-            step = correlation[atom] / row[count]
+            root = basis.dtype.type(math.sqrt(length))
+            step = correlation[atom] / root
             along[count] = step
-            indices[s, count] = atom
+            chosen[count] = atom
             if count + 1 < sparsity:
-                scale = one / row[count]
-                row[count] = zero
-                _orthogonalised(gram[atom], basis, row, count, scale, spare)
-                row[count] = one / scale
-                _subtract(correlation, basis[count], step)
-                for i in range(count + 1):
-                    correlation[indices[s, i]] = zero
+                _orthogonalise(gram[atom], basis, row, count, one / root, spare)
+                _subtract(correlation, basis[LEAD + count], step)
+            row[LEAD + count] = root
             count += 1
-            left -= step * step
-            if goal > 0 and left <= goal + 100 * floor * energy:
-                # Subtracting has lost the digits that decide: look at the residual itself.
-                _back_substitute(factor, along, count, values[s])
-                left = _squared_residual(X[s], dictionary, indices[s], values[s], count)
+            if goal > 0:
+                left -= step * step
+                if left <= goal + rounding * energy:
+                    # Subtracting has lost the digits that decide: look at the residual itself.
+                    _back_substitute(factor, along, count, values[s])
+                    left = _squared_residual(X[s], dictionary, chosen, values[s], count)
         _back_substitute(factor, along, count, values[s])
         counts[s] = count
 
 
 @_compiled
-def positive_omp(X, dictionary, gram, products, tolerance, floor, indices, values, counts):
+def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, values, counts):
     """Non-negative orthogonal matching pursuit of a chunk of signals.
 
     After each choice the coefficients are refitted by the active-set method of Lawson and Hanson:
@@ -157,7 +189,7 @@ def positive_omp(X, dictionary, gram, products, tolerance, floor, indices, value
     """
     n_signals, sparsity = indices.shape
     correlation = np.empty(products.shape[1], products.dtype)
-    factor = np.empty((sparsity, sparsity), products.dtype)
+    factor = np.empty((sparsity, LEAD + sparsity), products.dtype)
     fit = np.empty(sparsity, products.dtype)
     for s in range(n_signals):
         chosen, weights, product = indices[s], values[s], products[s]
@@ -166,6 +198,7 @@ def positive_omp(X, dictionary, gram, products, tolerance, floor, indices, value
             energy += X[s, f] * X[s, f]
         left, goal = energy, tolerance[s] * tolerance[s]
         correlation[:] = product
+        first = 0.0
         count = 0
         while count < sparsity and left > goal:
             atom = 0
@@ -173,33 +206,34 @@ def positive_omp(X, dictionary, gram, products, tolerance, floor, indices, value
                 if correlation[a] > correlation[atom]:
                     atom = a
             best = correlation[atom]
-            if best <= 0 or best * best <= floor * energy:
+            first = max(first, best)
+            if best <= rounding * first:
                 break
             chosen[count], weights[count] = atom, 0
             fitted, stuck = count + 1, False
             while True:
-                if not _least_squares(gram, product, chosen, fitted, factor, fit, floor):
+                if not _least_squares(gram, product, chosen, fitted, factor, fit, rounding):
                     stuck = True
                     break
-                first, share = -1, 1.0
+                blocked, share = -1, 1.0
                 for i in range(fitted):
                     if fit[i] <= 0:
                         reach = weights[i] / (weights[i] - fit[i]) if weights[i] > fit[i] else 0.0
-                        if reach < share or first < 0:
-                            first, share = i, reach
-                if first < 0:
+                        if reach < share or blocked < 0:
+                            blocked, share = i, reach
+                if blocked < 0:
                     break
                 for i in range(fitted):
                     weights[i] += share * (fit[i] - weights[i])
                 fitted -= 1
-                for i in range(first, fitted):
+                for i in range(blocked, fitted):
                     chosen[i], weights[i] = chosen[i + 1], weights[i + 1]
             if stuck:
                 break
             before, count = left, fitted
             weights[:count] = fit[:count]
             left = _squared_residual(X[s], dictionary, chosen, weights, count)
-            if left >= before * (1 - 1e-12):
+            if left >= before * (1 - rounding):
                 break
             correlation[:] = product
             for i in range(count):
@@ -214,22 +248,22 @@ def positive_omp(X, dictionary, gram, products, tolerance, floor, indices, value
 
 
 @_compiled
-def _least_squares(gram, product, chosen, count, factor, fit, floor):
+def _least_squares(gram, product, chosen, count, factor, fit, rounding):
     """Coefficients of the chosen atoms by Cholesky; False if the atoms are linearly dependent."""
     for i in range(count):
         for j in range(i + 1):
             total = gram[chosen[i], chosen[j]]
             for c in range(j):
-                total -= factor[i, c] * factor[j, c]
+                total -= factor[i, LEAD + c] * factor[j, LEAD + c]
             if i > j:
-                factor[i, j] = total / factor[j, j]
-            elif total <= floor:
+                factor[i, LEAD + j] = total / factor[j, LEAD + j]
+            elif total <= rounding:
                 return False
             else:
-                factor[i, i] = math.sqrt(total)
+                factor[i, LEAD + i] = math.sqrt(total)
         total = product[chosen[i]]
         for c in range(i):
-            total -= factor[i, c] * fit[c]
-        fit[i] = total / factor[i, i]
+            total -= factor[i, LEAD + c] * fit[c]
+        fit[i] = total / factor[i, LEAD + i]
     _back_substitute(factor, fit, count, fit)
     return True
