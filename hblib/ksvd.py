@@ -19,7 +19,6 @@ References
 """
 
 import numpy as np
-from scipy import sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,6 +30,10 @@ from hblib import sparse
 # An atom used by fewer signals than this, or closer than this to another atom, is replaced.
 FEWEST_USERS = 4
 LARGEST_COSINE = 0.99
+# Uses of an atom, on average, that the running sums of the mini-batch variant remember at least.
+MEMORY = 50
+# Atoms updated between two matrix products of the mini-batch variant.
+BLOCK = 64
 
 
 class _SparseCoder(TransformerMixin, BaseEstimator):
@@ -99,6 +102,11 @@ class _SparseCoder(TransformerMixin, BaseEstimator):
             D = D.copy()
         self.sparsity_ = sparsity
         return X, D, tolerance, rng
+
+    def _finish(self, D, codes):
+        """Store the atoms; with coefficients of both signs, the more frequent one is made +."""
+        signs = 1 if self.positive else sparse.canonical_signs(codes)[:, None]
+        self.components_ = D * np.asarray(signs, D.dtype)
 
     @property
     def _n_features_out(self):
@@ -195,22 +203,139 @@ class KSVD(_SparseCoder):
                 left = kernels.sweep(X, D, indices, values, counts, rest, steps, self.positive)
                 residual[i] = left.sum() / energy
                 if self.clean and i < self.n_iter - 1:
-                    replaced[i] = _clean(X, D, indices, counts, left)
-        codes = _as_codes(indices, values, counts, len(D))
-        self.components_ = D * sparse.canonical_signs(codes)[:, None].astype(D.dtype)
-        if self.positive:
-            self.components_ = D
+                    uses = _uses(indices, counts, len(D))
+                    replaced[i] = _clean(X, D, uses, left).sum()
+        self._finish(D, sparse.as_codes(indices, values, counts, len(D)))
         self.history_ = {"residual": residual, "replaced": replaced}
         return self
 
 
-def _clean(X, D, indices, counts, left):
-    """Replace rare and repeated atoms by the signals that are represented worst."""
-    gram = D @ D.T
-    return kernels.clean(X, D, gram, indices, counts, left, FEWEST_USERS, LARGEST_COSINE)
+class MiniBatchKSVD(_SparseCoder):
+    """K-SVD's problem solved online, a few hundred signals at a time.
+
+    Signals are coded as in `KSVD`. Atoms are not updated from the signals but from two running
+    sums, ``Y.T @ Y`` and ``Y.T @ X``, by block coordinate descent after Mairal et al. [1]_, whose
+    codes minimise an L1 penalty instead. The sums remember a tenth of the signals seen, yet at
+    least so many that every atom has been used `MEMORY` times on average.
+
+    Parameters
+    ----------
+    n_components, sparsity, tolerance, positive, clean, init, n_jobs, random_state, verbose
+        As in `KSVD`.
+    n_iter : int
+        Passes over the signals.
+    batch_size : int
+        Signals coded between two updates of the atoms.
+
+    Attributes
+    ----------
+    components_ : array, (n_components, n_features)
+        Atoms, unit rows, signs chosen so that most coefficients are positive.
+    history_ : dict of arrays, (n_iter,)
+        ``residual``: ``|X - Y D|^2 / |X|^2``, summed over the batches of a pass, each before its
+        update; ``replaced``: atoms exchanged after the pass.
+
+    References
+    ----------
+    .. [1] J. Mairal, F. Bach, J. Ponce and G. Sapiro, "Online learning for matrix factorization and
+       sparse coding", JMLR 11 (2010), 19-60: algorithms 1 and 2.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(200, 8))
+    >>> model = MiniBatchKSVD(12, sparsity=2, n_iter=5, batch_size=50, random_state=0).fit(X)
+    >>> model.components_.shape
+    (12, 8)
+    """
+
+    def __init__(
+        self,
+        n_components=None,
+        sparsity=None,
+        n_iter=10,
+        *,
+        batch_size=512,
+        tolerance=None,
+        positive=False,
+        clean=True,
+        init=None,
+        n_jobs=1,
+        random_state=None,
+        verbose=False,
+    ):
+        self.n_components = n_components
+        self.sparsity = sparsity
+        self.n_iter = n_iter
+        self.batch_size = batch_size
+        self.tolerance = tolerance
+        self.positive = positive
+        self.clean = clean
+        self.init = init
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Learn the atoms from signals X, (n_samples, n_features)."""
+        X, D, tolerance, rng = self._start(X)
+        n_jobs = sparse._check_jobs(self.n_jobs)
+        if self.batch_size != int(self.batch_size) or self.batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number from 1, got {self.batch_size}")
+        n_samples, n_atoms = len(X), len(D)
+        size = min(self.batch_size, n_samples)
+        codes_codes = np.zeros((n_atoms, n_atoms), D.dtype)
+        codes_signals = np.zeros_like(D)
+        shortest = MEMORY * n_atoms / (size * self.sparsity_)
+        residual, replaced = np.zeros(self.n_iter), np.zeros(self.n_iter, int)
+        energy = max(float(np.sum(X * X, dtype=np.float64)), np.finfo(float).tiny)
+        seen = 0
+        bar = tqdm(range(self.n_iter), disable=not self.verbose, desc="Mini-batch K-SVD")
+        with sparse._one_blas_thread():
+            for i in bar:
+                order = rng.permutation(n_samples)
+                uses = np.zeros(n_atoms, int)
+                for start in range(0, n_samples, size):
+                    mine = order[start : start + size]
+                    batch = X[mine]
+                    goal = None if tolerance is None else tolerance[mine]
+                    coder = sparse.Coder(D, self.positive)
+                    codes = coder.pursue(batch, self.sparsity_, goal, n_jobs)
+                    left = kernels.left_over(batch, D, *codes, np.empty_like(batch))
+                    residual[i] += left.sum() / energy
+                    uses += _uses(codes[0], codes[2], n_atoms)
+                    seen += 1
+                    memory = max(seen / 10, min(seen, shortest))
+                    keep = D.dtype.type(max(0.0, 1 - 1 / memory))
+                    codes_codes *= keep
+                    codes_signals *= keep
+                    kernels.accumulate(batch, *codes, codes_codes, codes_signals)
+                    _descend(D, codes_codes, codes_signals)
+                if self.clean and i < self.n_iter - 1:
+                    new = _clean(batch, D, uses, left)
+                    codes_codes[new] = codes_codes[:, new] = 0
+                    codes_signals[new] = 0
+                    replaced[i] = new.sum()
+            indices, values, counts = sparse.Coder(D, self.positive).pursue(
+                batch, self.sparsity_, goal, n_jobs
+            )
+        self._finish(D, sparse.as_codes(indices, values, counts, n_atoms))
+        self.history_ = {"residual": residual, "replaced": replaced}
+        return self
 
 
-def _as_codes(indices, values, counts, n_atoms):
+def _descend(D, codes_codes, codes_signals):
+    """One round over all atoms; blocks leave most of the work to matrix products."""
+    for start in range(0, len(D), BLOCK):
+        part = slice(start, start + BLOCK)
+        rest = codes_signals[part] - codes_codes[part] @ D
+        kernels.coordinate_steps(D[part], codes_codes[part, part], rest)
+
+
+def _uses(indices, counts, n_atoms):
     used = np.arange(indices.shape[1]) < counts[:, None]
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return sp.csr_array((values[used], indices[used], indptr), shape=(len(indices), n_atoms))
+    return np.bincount(indices[used], minlength=n_atoms)
+
+
+def _clean(X, D, uses, left):
+    """Replace rare and repeated atoms by the signals that are represented worst."""
+    return kernels.clean(X, D, D @ D.T, uses, left, FEWEST_USERS, LARGEST_COSINE)

@@ -24,6 +24,25 @@ def residuals(X, D, indices, values, counts, rest):
 
 
 @_compiled
+def squared_lengths(rest):
+    """Squared length of every row."""
+    lengths = np.empty(rest.shape[0])
+    for s in range(rest.shape[0]):
+        total = rest.dtype.type(0)
+        for f in range(rest.shape[1]):
+            total += rest[s, f] * rest[s, f]
+        lengths[s] = total
+    return lengths
+
+
+@_compiled
+def left_over(X, D, indices, values, counts, rest):
+    """Write ``X - Y D`` to `rest`; return the squared lengths of its rows, (n_samples,)."""
+    residuals(X, D, indices, values, counts, rest)
+    return squared_lengths(rest)
+
+
+@_compiled
 def users_of_atoms(n_atoms, indices, counts):
     """Positions in `indices` (flat) of every atom's entries, and where each atom's begin."""
     begin = np.zeros(n_atoms + 1, np.int64)
@@ -109,24 +128,20 @@ def sweep(X, D, indices, values, counts, rest, steps, positive):
                 row[f] += before * old[f] - weight * new[f]
             flat[mine[u]] = weight
         old[:] = new
-    left = np.empty(X.shape[0])
-    for s in range(X.shape[0]):
-        total = zero
-        for f in range(n_features):
-            total += rest[s, f] * rest[s, f]
-        left[s] = total
-    return left
+    return squared_lengths(rest)
 
 
 @_compiled
-def clean(X, D, gram, indices, counts, left, fewest_users, largest_cosine):
-    """Replace rare and repeated atoms by the worst-represented signals, each taken once."""
+def clean(X, D, gram, uses, left, fewest_users, largest_cosine):
+    """Replace rare and repeated atoms by the worst-represented signals, each taken once.
+
+    Returns
+    -------
+    array, (n_atoms,), bool
+        The atoms that were replaced.
+    """
     n_atoms, n_features = D.shape
-    uses = np.zeros(n_atoms, np.int64)
-    for s in range(counts.size):
-        for c in range(counts[s]):
-            uses[indices[s, c]] += 1
-    replaced = 0
+    replaced = np.zeros(n_atoms, np.bool_)
     for a in range(n_atoms):
         nearest = 0.0
         for b in range(n_atoms):
@@ -148,5 +163,48 @@ def clean(X, D, gram, indices, counts, left, fewest_users, largest_cosine):
                 total += D[a, f] * D[b, f]
             gram[a, b] = total
             gram[b, a] = total
-        replaced += 1
+        replaced[a] = True
     return replaced
+
+
+@_compiled
+def accumulate(X, indices, values, counts, codes_codes, codes_signals):
+    """Add the codes' products with each other, ``Y.T @ Y``, and with the signals, ``Y.T @ X``."""
+    for s in range(X.shape[0]):
+        signal = X[s]
+        for c in range(counts[s]):
+            atom, weight = indices[s, c], values[s, c]
+            row = codes_signals[atom]
+            for f in range(signal.size):
+                row[f] += weight * signal[f]
+            for e in range(counts[s]):
+                codes_codes[atom, indices[s, e]] += weight * values[s, e]
+
+
+@_compiled
+def coordinate_steps(D, codes_codes, rest):
+    """One round of block coordinate descent on a few atoms, in place.
+
+    Atom j moves to the direction of ``rest[j] + codes_codes[j, j] D[j]``, where `rest` is
+    ``codes_signals - codes_codes @ D`` for these atoms and all of D; `rest` is kept up to date for
+    the atoms that follow.
+    """
+    n_atoms, n_features = D.shape
+    move = np.empty(n_features, D.dtype)
+    for j in range(n_atoms):
+        weight = codes_codes[j, j]
+        length = 0.0
+        for f in range(n_features):
+            move[f] = rest[j, f] + weight * D[j, f]
+            length += move[f] * move[f]
+        if weight <= 0 or length <= 0:
+            continue
+        scale = D.dtype.type(1 / math.sqrt(length))
+        for f in range(n_features):
+            move[f] = scale * move[f] - D[j, f]
+            D[j, f] += move[f]
+        for i in range(j + 1, n_atoms):
+            weight = codes_codes[i, j]
+            if weight != 0:
+                for f in range(n_features):
+                    rest[i, f] -= weight * move[f]

@@ -99,14 +99,7 @@ class Coder:
 
     def code(self, X, sparsity, tolerance=None, n_jobs=1):
         """Codes of X as in `batch_omp`."""
-        indices, values, counts = self.pursue(X, sparsity, tolerance, n_jobs)
-        indptr = np.zeros(len(X) + 1, np.int64 if values.size >= 2**31 else np.int32)
-        np.cumsum(counts, out=indptr[1:])
-        if indptr[-1] < values.size:
-            used = np.arange(sparsity) < counts[:, None]
-            indices, values = indices[used], values[used]
-        parts = values.ravel(), indices.ravel(), indptr
-        return sp.csr_array(parts, shape=(len(X), self.n_atoms))
+        return as_codes(*self.pursue(X, sparsity, tolerance, n_jobs), self.n_atoms)
 
     def pursue(self, X, sparsity, tolerance=None, n_jobs=1):
         """Codes of X as arrays ``(n_samples, sparsity)`` of atoms and coefficients, and counts."""
@@ -166,6 +159,17 @@ class Coder:
                 for done in [pool.submit(work, shared) for _ in range(n_jobs)]:
                     done.result()
         return indices, values, counts
+
+
+def as_codes(indices, values, counts, n_atoms):
+    """CSR matrix of codes given as by `Coder.pursue`; the order within a row is kept."""
+    n_samples, sparsity = indices.shape
+    indptr = np.zeros(n_samples + 1, np.int64 if values.size >= 2**31 else np.int32)
+    np.cumsum(counts, out=indptr[1:])
+    if indptr[-1] < values.size:
+        used = np.arange(sparsity) < counts[:, None]
+        indices, values = indices[used], values[used]
+    return sp.csr_array((values.ravel(), indices.ravel(), indptr), shape=(n_samples, n_atoms))
 
 
 def largest(codes, n_atoms):
