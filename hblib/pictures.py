@@ -6,6 +6,7 @@ Pictures are arrays ``(..., height, width, 3)``: red, green and blue in [0, 1].
 import base64
 import io
 
+import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
@@ -124,6 +125,44 @@ def sheet(images, n_columns, gap=1):
         top, left = top * (height + gap), left * (width + gap)
         canvas[top : top + height, left : left + width] = image
     return canvas[: canvas.shape[0] - gap, : canvas.shape[1] - gap]
+
+
+def gallery(rows, row_titles, gap=1):
+    """Rows of small pictures as a figure.
+
+    Parameters
+    ----------
+    rows : list of array_like, each (n_columns, height, width, 3)
+    row_titles : list of str
+        One title a row, written above it; an empty one takes no room.
+    gap : int
+        White pixels between pictures.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> fig = gallery([np.zeros((8, 48, 48, 3))] * 2, ["drawn", "decoded"])
+    >>> len(fig.axes)
+    2
+    """
+    if len(rows) != len(row_titles):
+        raise ValueError(
+            f"row_titles must have one title a row, got {len(row_titles)} for {len(rows)} rows"
+        )
+    strips = [sheet(row, len(row), gap) for row in rows]
+    heights = [6.3 * strip.shape[0] / strip.shape[1] for strip in strips]
+    spaces = [h + (0.34 if title else 0.05) for h, title in zip(heights, row_titles)]
+    fig, axes = plt.subplots(
+        len(rows), 1, figsize=(6.5, sum(spaces)), squeeze=False, height_ratios=spaces
+    )
+    for ax, strip, title in zip(axes[:, 0], strips, row_titles):
+        ax.imshow(np.clip(strip, 0, 1))
+        ax.set_title(title, fontsize=11)
+        ax.axis("off")
+    return fig
 
 
 def png_url(picture, n_colours=128):

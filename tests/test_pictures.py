@@ -84,3 +84,12 @@ def test_a_png_address_holds_the_picture():
     assert head == "data:image/png;base64"
     back = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB")) / 255
     assert np.abs(back - np.clip(picture, 0, 1)).max() < 0.01
+
+
+def test_a_gallery_has_a_title_a_row():
+    rows = [np.zeros((3, 8, 8, 3))] * 2
+    with pytest.raises(ValueError, match="one title a row"):
+        pictures.gallery(rows, ["one"])
+    fig = pictures.gallery(rows, ["one", ""])
+    assert len(fig.axes) == 2
+    assert not any(ax.axison for ax in fig.axes)
