@@ -103,10 +103,10 @@ class _SparseCoder(TransformerMixin, BaseEstimator):
         self.sparsity_ = sparsity
         return X, D, tolerance, rng
 
-    def _finish(self, D, codes):
-        """Store the atoms; with coefficients of both signs, the more frequent one is made +."""
-        signs = 1 if self.positive else sparse.canonical_signs(codes)[:, None]
-        self.components_ = D * np.asarray(signs, D.dtype)
+    def _finish(self, D, balance):
+        """Store the atoms, turned so that the more frequent sign of their coefficients is +."""
+        turn = (balance < 0) & (not self.positive)
+        self.components_ = np.where(turn[:, None], -D, D)
 
     @property
     def _n_features_out(self):
@@ -202,10 +202,10 @@ class KSVD(_SparseCoder):
                 steps = 1 if self.approximate else kernels.CONVERGED
                 left = kernels.sweep(X, D, indices, values, counts, rest, steps, self.positive)
                 residual[i] = left.sum() / energy
+                uses, balance = _uses(indices, values, counts, len(D))
                 if self.clean and i < self.n_iter - 1:
-                    uses = _uses(indices, counts, len(D))
                     replaced[i] = _clean(X, D, uses, left).sum()
-        self._finish(D, sparse.as_codes(indices, values, counts, len(D)))
+        self._finish(D, balance)
         self.history_ = {"residual": residual, "replaced": replaced}
         return self
 
@@ -293,7 +293,7 @@ class MiniBatchKSVD(_SparseCoder):
         with sparse._one_blas_thread():
             for i in bar:
                 order = rng.permutation(n_samples)
-                uses = np.zeros(n_atoms, int)
+                uses, balance = np.zeros(n_atoms, int), np.zeros(n_atoms)
                 for start in range(0, n_samples, size):
                     mine = order[start : start + size]
                     batch = X[mine]
@@ -302,7 +302,9 @@ class MiniBatchKSVD(_SparseCoder):
                     codes = coder.pursue(batch, self.sparsity_, goal, n_jobs)
                     left = kernels.left_over(batch, D, *codes, np.empty_like(batch))
                     residual[i] += left.sum() / energy
-                    uses += _uses(codes[0], codes[2], n_atoms)
+                    now, signs = _uses(*codes, n_atoms)
+                    uses += now
+                    balance += signs
                     seen += 1
                     memory = max(seen / 10, min(seen, shortest))
                     keep = D.dtype.type(max(0.0, 1 - 1 / memory))
@@ -315,10 +317,7 @@ class MiniBatchKSVD(_SparseCoder):
                     codes_codes[new] = codes_codes[:, new] = 0
                     codes_signals[new] = 0
                     replaced[i] = new.sum()
-            indices, values, counts = sparse.Coder(D, self.positive).pursue(
-                batch, self.sparsity_, goal, n_jobs
-            )
-        self._finish(D, sparse.as_codes(indices, values, counts, n_atoms))
+        self._finish(D, balance)
         self.history_ = {"residual": residual, "replaced": replaced}
         return self
 
@@ -331,9 +330,11 @@ def _descend(D, codes_codes, codes_signals):
         kernels.coordinate_steps(D[part], codes_codes[part, part], rest)
 
 
-def _uses(indices, counts, n_atoms):
+def _uses(indices, values, counts, n_atoms):
+    """Uses of every atom, and by how many its positive coefficients outnumber the negative."""
     used = np.arange(indices.shape[1]) < counts[:, None]
-    return np.bincount(indices[used], minlength=n_atoms)
+    atoms, signs = indices[used], np.sign(values[used])
+    return np.bincount(atoms, minlength=n_atoms), np.bincount(atoms, signs, n_atoms)
 
 
 def _clean(X, D, uses, left):
