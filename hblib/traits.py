@@ -221,7 +221,7 @@ class FactorReader:
     Parameters
     ----------
     images : array, (n, height, width, 3)
-        Drawn pictures to learn from, values in [0, 1].
+        Drawn pictures to learn from, values in [0, 1] or uint8 from 0 to 255.
     factors : pandas.DataFrame, (n, n_factors)
     ridge : float
         Penalty on the squared weights.
@@ -320,7 +320,8 @@ def _blocks(images):
     n, height, width, colours = images.shape
     height, width = height - height % 2, width - width % 2
     blocks = images[:, :height, :width].reshape(n, height // 2, 2, width // 2, 2, colours)
-    return blocks.mean(axis=(2, 4)).reshape(n, -1)
+    means = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1)
+    return means / 255 if images.dtype == np.uint8 else means
 
 
 def _standardised_ranks(A):

@@ -137,6 +137,14 @@ def test_the_reader_admits_what_it_cannot_read(drawn):
     assert not traits.FactorReader(images, shuffled).legible().any()
 
 
+def test_bytes_and_fractions_read_alike(drawn):
+    images, factors = drawn
+    reader = traits.FactorReader(images, factors)
+    images = np.clip(images, 0, 1)
+    as_bytes = np.round(255 * images).astype(np.uint8)
+    assert np.allclose(reader.read(images), reader.read(as_bytes), atol=0.02)
+
+
 def test_the_reader_refuses_unequal_lengths(drawn):
     images, factors = drawn
     with pytest.raises(ValueError, match="same length"):
