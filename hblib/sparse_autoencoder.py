@@ -17,12 +17,30 @@ from scipy import sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch.nn import functional
 from tqdm.auto import tqdm
 
 from hblib import sparse
 
 # Share of the auxiliary loss, after Gao et al., appendix A.2: dead atoms fit what the others leave.
 AUXILIARY = 1 / 32
+
+
+def _encode(centred, W, b, sparsity):
+    """Atoms with the largest activations, (n_samples, sparsity), and these activations.
+
+    The choice is made without gradients, then only the chosen activations are computed again: they
+    alone receive any.
+    """
+    with torch.no_grad():
+        where = (centred @ W.T + b).topk(sparsity, dim=1, sorted=False).indices
+    rows = functional.embedding(where, W)
+    return where, torch.relu(torch.einsum("sf,skf->sk", centred, rows) + b[where])
+
+
+def _decode(where, weights, D):
+    """Sums of the chosen atoms, (n_samples, n_features)."""
+    return functional.embedding_bag(where, D, per_sample_weights=weights, mode="sum")
 
 
 class TopKAutoencoder(TransformerMixin, BaseEstimator):
@@ -39,7 +57,7 @@ class TopKAutoencoder(TransformerMixin, BaseEstimator):
     batch_size : int
         Signals in one gradient step.
     learning_rate : float
-        Of Adam; it falls linearly to zero over the last fifth of the steps.
+        Step length of Adam; it falls linearly to zero over the last fifth of the steps.
     random_state : int, numpy.random.RandomState or None
     verbose : bool
         Show a progress bar.
@@ -54,7 +72,7 @@ class TopKAutoencoder(TransformerMixin, BaseEstimator):
     encoder_bias_ : array, (n_components,)
     history_ : dict of arrays, (n_iter,)
         ``residual``: mean over the batches of a pass of ``|X - Z|^2 / |X - mean(X)|^2``;
-        ``dead``: atoms that were not active in the pass.
+        ``dead``: atoms that were not active during the pass.
 
     Examples
     --------
@@ -88,8 +106,13 @@ class TopKAutoencoder(TransformerMixin, BaseEstimator):
         X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
         n_samples, n_features = X.shape
         n_atoms = n_features if self.n_components is None else self.n_components
-        if n_atoms != int(n_atoms) or n_atoms < 1:
-            raise ValueError(f"n_components must be a whole number from 1, got {n_atoms}")
+        for name, value in (
+            ("n_components", n_atoms),
+            ("n_iter", self.n_iter),
+            ("batch_size", self.batch_size),
+        ):
+            if value != int(value) or value < 1:
+                raise ValueError(f"{name} must be a whole number from 1, got {value}")
         if n_samples < n_atoms:
             raise ValueError(
                 f"X has n_samples={n_samples} signals, fewer than n_components={n_atoms} atoms"
@@ -99,65 +122,58 @@ class TopKAutoencoder(TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         data = torch.from_numpy(X.astype(np.float32))
         mean = data.mean(dim=0)
-        spread = float((data - mean).square().sum(dim=1).mean()) or 1.0
-        scale = spread**0.5
+        scale = float((data - mean).square().sum(dim=1).mean().sqrt()) or 1.0
         data = data / scale
 
-        # Atoms start at random, encoder equal to decoder, as Gao et al. advise against dead atoms.
-        D = torch.from_numpy(rng.normal(size=(n_atoms, n_features)).astype(np.float32))
-        D = (D / D.norm(dim=1, keepdim=True)).requires_grad_()
-        W = D.detach().clone().requires_grad_()
-        b = torch.zeros(n_atoms, requires_grad=True)
-        c = (mean / scale).clone().requires_grad_()
+        # The encoder starts equal to the decoder, which Gao et al. found to prevent dead atoms.
+        D = functional.normalize(torch.from_numpy(rng.normal(size=(n_atoms, n_features))).float())
+        W, b, c = D.clone(), torch.zeros(n_atoms), mean / scale
+        for parameter in (D, W, b, c):
+            parameter.requires_grad_()
         batch = min(self.batch_size, n_samples)
-        n_steps = self.n_iter * (n_samples // batch)
-        optimiser = torch.optim.Adam([D, W, b, c], lr=self.learning_rate, betas=(0.9, 0.999))
+        n_batches = n_samples // batch
+        n_steps = self.n_iter * n_batches
+        optimiser = torch.optim.Adam([D, W, b, c], lr=self.learning_rate)
         fall = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min(1.0, max(0.0, (n_steps - step) / (0.2 * n_steps)))
+            optimiser, lambda step: min(1.0, (n_steps - step) / (n_steps / 5))
         )
-        idle = torch.zeros(n_atoms)
-        residual, dead = np.empty(self.n_iter), np.empty(self.n_iter, int)
+        # Batches since an atom was active.
+        idle = torch.zeros(n_atoms, dtype=torch.long)
+        residual, dead = np.zeros(self.n_iter), np.zeros(self.n_iter, int)
         for i in tqdm(range(self.n_iter), disable=not self.verbose, desc="TopK autoencoder"):
             order = torch.from_numpy(rng.permutation(n_samples))
-            total, active = 0.0, torch.zeros(n_atoms, dtype=torch.bool)
-            for start in range(0, n_samples - batch + 1, batch):
-                x = data[order[start : start + batch]]
-                proposals = torch.relu((x - c) @ W.T + b)
-                top, where = proposals.topk(self.sparsity_, dim=1)
-                rest = x - c - torch.zeros_like(proposals).scatter(1, where, top) @ D
+            for start in range(0, n_batches * batch, batch):
+                centred = data[order[start : start + batch]] - c
+                where, weights = _encode(centred, W, b, self.sparsity_)
+                rest = centred - _decode(where, weights, D)
                 loss = rest.square().sum(dim=1).mean()
-                total += float(loss.detach())
-                used = torch.zeros(n_atoms, dtype=torch.bool)
-                used[where[top > 0]] = True
-                active |= used
-                idle = torch.where(used, 0.0, idle + 1)
-                lost = torch.nonzero(idle * batch > n_samples).flatten()
+                residual[i] += loss.item() / n_batches
+                idle += 1
+                idle[where[weights > 0]] = 0
+                lost = torch.nonzero(idle > n_batches).flatten()
                 if len(lost):
-                    loss = loss + AUXILIARY * self._auxiliary(rest, x, c, W[lost], b[lost], D[lost])
+                    # Dead atoms learn to code what the others leave.
+                    n_kept = min(len(lost), 2 * self.sparsity_)
+                    where, weights = _encode(centred, W[lost], b[lost], n_kept)
+                    missed = rest.detach() - _decode(where, weights, D[lost])
+                    loss = loss + AUXILIARY * missed.square().sum(dim=1).mean()
                 optimiser.zero_grad()
                 loss.backward()
                 with torch.no_grad():
-                    # Only the direction of an atom is free, so is the part of its gradient.
+                    # Atoms keep their length: the gradient along them would be undone at once.
                     D.grad -= (D.grad * D).sum(dim=1, keepdim=True) * D
-                optimiser.step()
+                    optimiser.step()
+                    D.copy_(functional.normalize(D))
                 fall.step()
-                with torch.no_grad():
-                    D /= D.norm(dim=1, keepdim=True)
-            residual[i] = total / (n_samples // batch)
-            dead[i] = int((~active).sum())
-        self.components_ = D.detach().numpy().astype(X.dtype)
-        self.encoder_ = W.detach().numpy().astype(X.dtype)
-        self.encoder_bias_ = (b.detach() * scale).numpy().astype(X.dtype)
-        self.mean_ = (c.detach() * scale).numpy().astype(X.dtype)
+            dead[i] = int((idle >= n_batches).sum())
+
+        def stored(tensor):
+            return tensor.detach().numpy().astype(X.dtype)
+
+        self.components_, self.encoder_ = stored(D), stored(W)
+        self.encoder_bias_, self.mean_ = stored(b * scale), stored(c * scale)
         self.history_ = {"residual": residual, "dead": dead}
         return self
-
-    def _auxiliary(self, rest, x, c, W, b, D):
-        """Loss of the dead atoms as a second autoencoder, of what the live ones leave."""
-        proposals = torch.relu((x - c) @ W.T + b)
-        top, where = proposals.topk(min(len(D), 2 * self.sparsity_), dim=1)
-        fit = torch.zeros_like(proposals).scatter(1, where, top) @ D
-        return (rest.detach() - fit).square().sum(dim=1).mean()
 
     def transform(self, X):
         """Codes of X, (n_samples, n_components), CSR; entries of a row in falling size."""
