@@ -171,7 +171,18 @@ class _Pursuit:
         products = self.products[: len(X)]
         np.matmul(X, atoms.T, out=products)
         if self.coder.positive:
-            kernels.positive_omp(X, atoms, gram, products, tolerance, self.rounding, *codes)
+            kernels.positive_omp(
+                X,
+                atoms,
+                gram,
+                products,
+                self.spare[0],
+                self.spare[0].view(self.integer),
+                self.integer(-1),
+                tolerance,
+                self.rounding,
+                *codes,
+            )
             return
         kernels.batch_omp(
             X,

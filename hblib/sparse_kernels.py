@@ -214,7 +214,20 @@ def refit(X, dictionary, gram, indices, values, sure, rounding):
 
 
 @_compiled
-def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, values, counts):
+def positive_omp(
+    X,
+    dictionary,
+    gram,
+    products,
+    correlation,
+    bits,
+    everything,
+    tolerance,
+    rounding,
+    indices,
+    values,
+    counts,
+):
     """Non-negative orthogonal matching pursuit of a chunk of signals.
 
     After each choice the coefficients are refitted by the active-set method of Lawson and Hanson:
@@ -222,7 +235,6 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
     reaches zero first, and fit again until none is negative.
     """
     n_signals, sparsity = indices.shape
-    correlation = np.empty(products.shape[1], products.dtype)
     factor = np.empty((sparsity, LEAD + sparsity), products.dtype)
     fit = np.empty(sparsity, products.dtype)
     targets = np.empty(sparsity, products.dtype)
@@ -236,10 +248,8 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
         first = 0.0
         count = 0
         while count < sparsity and left > goal:
-            atom = 0
-            for a in range(correlation.size):
-                if correlation[a] > correlation[atom]:
-                    atom = a
+            # Below zero, with their sign, numbers have the smaller integers.
+            atom = _first_largest(bits, everything)
             best = correlation[atom]
             first = max(first, best)
             if best <= rounding * first:
