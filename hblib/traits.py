@@ -121,10 +121,11 @@ def gaussian_twin(codes, n_samples, rng, centred=False):
     """
     codes = np.asarray(codes)
     mean = codes.mean(axis=0)
-    # By SVD, not Cholesky: constant features make the covariance singular.
-    _, scale, axes = np.linalg.svd(codes - mean, full_matrices=False)
+    # By eigenvectors, not Cholesky: constant features make the covariance singular.
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
+    scale = np.sqrt(np.maximum(variances, 0))
     draws = np.random.default_rng(rng).standard_normal((n_samples, len(scale)))
-    twin = draws @ (axes * (scale / np.sqrt(max(len(codes) - 1, 1)))[:, None])
+    twin = (draws * scale) @ axes.T
     return (twin if centred else twin + mean).astype(codes.dtype)
 
 
