@@ -121,11 +121,12 @@ def gaussian_twin(codes, n_samples, rng, centred=False):
     """
     codes = np.asarray(codes)
     mean = codes.mean(axis=0)
-    # By eigenvectors, not Cholesky: constant features make the covariance singular.
+    # By the symmetric square root: constant features make the covariance singular, which Cholesky
+    # refuses, and the signs of eigenvectors differ from machine to machine.
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
     scale = np.sqrt(np.maximum(variances, 0))
     draws = np.random.default_rng(rng).standard_normal((n_samples, len(scale)))
-    twin = (draws * scale) @ axes.T
+    twin = ((draws @ axes) * scale) @ axes.T
     return (twin if centred else twin + mean).astype(codes.dtype)
 
 
