@@ -163,11 +163,11 @@ def batch_omp(
                 row[LEAD + i] = basis[LEAD + i, atom]
                 length -= row[LEAD + i] * row[LEAD + i]
                 new &= chosen[i] != atom
-            best = correlation[atom] * correlation[atom]
+            best = abs(correlation[atom])
             if count == 0:
                 first = best
             # What is left of the signal, or of the atom, is rounding.
-            if best <= rounding * rounding * first or length <= rounding or not new:
+            if best <= rounding * first or length <= rounding or not new:
                 break
             root = basis.dtype.type(math.sqrt(length))
             step = correlation[atom] / root

@@ -262,6 +262,15 @@ def test_codes_scale_with_the_signals(scale):
     np.testing.assert_allclose(scaled.data / scale, codes.data, rtol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e15, 1e30])
+def test_single_precision_codes_scale_with_the_signals(scale):
+    X, D = problem(8)
+    X, D = X.astype(np.float32), D.astype(np.float32)
+    codes, scaled = sparse.batch_omp(X, D, 5), sparse.batch_omp(np.float32(scale) * X, D, 5)
+    assert np.array_equal(codes.indices, scaled.indices)
+    np.testing.assert_allclose(scaled.data / np.float32(scale), codes.data, rtol=1e-4)
+
+
 def test_signals_without_contiguous_rows_are_coded_alike():
     X, D = problem(9)
     expected = sparse.batch_omp(X, D, 3).toarray()
