@@ -1,6 +1,7 @@
 """A small book to test on, made in a temporary folder."""
 
 import shutil
+import time
 from pathlib import Path
 
 import nbformat
@@ -44,3 +45,12 @@ class Book:
         path = self.root / "notebooks" / f"{name}.ipynb"
         nbformat.write(notebook, path)
         return path
+
+
+def eventually(condition, seconds=60):
+    """Wait until a condition holds; return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return found

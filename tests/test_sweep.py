@@ -3,13 +3,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import psutil
 import pytest
 from distributed import LocalCluster
-from fake_book import RECORD, ROOT
+from fake_book import RECORD, ROOT, eventually
 
 from hblib import execute, sweep
 
@@ -168,14 +167,6 @@ def test_a_table_knows_whether_it_is_current(swept):
 # Faults
 
 
-def _eventually(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
-
-
 def _kernel_of(worker):
     return [p for p in worker.children(recursive=True) if "stand-in" in p.cmdline()]
 
@@ -191,12 +182,12 @@ def test_killing_a_worker_costs_its_run_one_retry(book):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     results = lambda: list((book.root / "_build" / "sweeps" / "01_a").glob("*/result.json"))  # noqa: E731
-    _eventually(lambda: len(results()) >= 2)
+    eventually(lambda: len(results()) >= 2)
     # A run just begun is under way on the worker that is killed.
     started = len([line for line in _journal(book) if line.startswith("start")])
-    _eventually(lambda: len(_journal(book)) > started)
+    eventually(lambda: len(_journal(book)) > started)
     finished = {result.parent.name: result.stat().st_mtime_ns for result in results()}
-    worker = _eventually(
+    worker = eventually(
         lambda: next((p for p in psutil.Process(process.pid).children() if _kernel_of(p)), None)
     )
     worker.send_signal(signal.SIGKILL)

@@ -4,12 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import nbformat
 import psutil
 import pytest
-from fake_book import ROOT
+from fake_book import ROOT, eventually
 
 from hblib import execute, warm
 
@@ -59,7 +58,7 @@ def test_a_kernel_that_dies_or_hangs_is_noticed(book, tmp_path, nursery):
     hangs = book.chapter("02_a", "while True: pass")
     with pytest.raises(execute.ChapterError, match="did not end within 2 s"):
         execute.run(hangs, tmp_path / "out.ipynb", time_limit=2, command=nursery.command)
-    _eventually(lambda: not psutil.Process(nursery._process.pid).children())
+    eventually(lambda: not psutil.Process(nursery._process.pid).children())
 
 
 OWNER = """
@@ -79,14 +78,14 @@ def _owner(book):
         [sys.executable, "-c", OWNER, path], env=environment, stdout=subprocess.PIPE, text=True
     )
     nursery = psutil.Process(int(owner.stdout.readline()))
-    kernel = _eventually(nursery.children)[0]
+    kernel = eventually(nursery.children)[0]
     return owner, nursery, kernel
 
 
 def test_nursery_and_kernel_end_with_their_owner(book):
     owner, nursery, kernel = _owner(book)
     owner.kill()
-    _eventually(lambda: not _alive(nursery) and not _alive(kernel))
+    eventually(lambda: not _alive(nursery) and not _alive(kernel))
     owner.communicate()
 
 
@@ -94,18 +93,10 @@ def test_a_kernel_ends_with_its_stand_in(book):
     owner, nursery, kernel = _owner(book)
     stand_in = next(p for p in psutil.Process(owner.pid).children() if "stand-in" in p.cmdline())
     stand_in.send_signal(signal.SIGKILL)
-    _eventually(lambda: not _alive(kernel))
+    eventually(lambda: not _alive(kernel))
     owner.communicate(timeout=60)
     assert owner.returncode == 1  # the run ends with an error instead of waiting for ever
 
 
 def _alive(process):
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-
-
-def _eventually(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return found
