@@ -68,10 +68,10 @@ SITUATIONS = (
     (("bird",), "next to", "kite", dict(sky=1)),
 )
 STATUES = (
-    (("man", "woman", "horse", "dog", "bird"), None, None, dict(street=2, field=1)),
-    (("man", "woman"), "riding", "horse", dict(street=3, field=1)),
+    (("man", "woman", "horse", "dog", "bird"), None, None, dict(street=3, field=1.5)),
+    (("man", "woman"), "riding", "horse", dict(street=6, field=2)),
 )
-COUNT_WEIGHTS = {1: 0.56, 2: 0.16, 3: 0.10, 4: 0.08, 5: 0.05, 6: 0.05}
+COUNT_WEIGHTS = {1: 0.60, 2: 0.16, 3: 0.09, 4: 0.08, 5: 0.04, 6: 0.03}
 # An extra thing is in one picture of three; mostly one that is usual in the place.
 EXTRA, ODD = 0.35, 0.4
 USUAL_EXTRAS = {
@@ -684,7 +684,7 @@ def _plan(facts, jitter):
     tall = max(bottom + h for _, h, *_, bottom, _ in unit)
     scale = {"small": 0.65, "large": 1.4, None: 1.0}[facts.size]
     scale *= min(1.0, 1.1 * SIZE / columns / width, (42 if rows == 2 else 56) / tall)
-    scale *= (0.72 if rows == 2 else 0.85 if columns > 1 else 1.0) * (0.94, 1.0, 1.06)[
+    scale *= (0.8 if rows == 2 else 0.95 if columns > 1 else 1.0) * (0.94, 1.0, 1.06)[
         int(3 * jitter[1])
     ]
     floor = 46 if facts.place == "sky" else 61
