@@ -1,0 +1,128 @@
+import doctest
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from hblib import recovery, sparse, sparse_autoencoder
+from hblib.sparse_autoencoder import TopKAutoencoder
+
+
+def test_examples():
+    assert doctest.testmod(sparse_autoencoder).failed == 0
+
+
+@parametrize_with_checks([TopKAutoencoder(n_iter=2)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Non-negative codes of 3 atoms of 32 in 24 dimensions, moved off the origin."""
+    rng = np.random.default_rng(0)
+    truth = recovery.random_dictionary(32, 24, rng)
+    codes = np.abs(recovery.sparse_signals(truth, 6000, 3, rng)[1])
+    X = codes @ truth + 2.0
+    return X.astype(np.float32), truth
+
+
+@pytest.fixture(scope="module")
+def model(planted):
+    return TopKAutoencoder(32, 3, 60, learning_rate=4e-3, random_state=0).fit(planted[0])
+
+
+def test_forward_pass_is_the_formula(model, planted):
+    X, _ = planted
+    activations = np.maximum((X[:50] - model.mean_) @ model.encoder_.T + model.encoder_bias_, 0)
+    weakest = np.sort(activations, axis=1)[:, [-3]]
+    expected = np.where(activations >= weakest, activations, 0)
+    codes = model.transform(X[:50])
+    np.testing.assert_allclose(codes.toarray(), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        model.inverse_transform(codes), expected @ model.components_ + model.mean_, atol=1e-4
+    )
+
+
+def test_codes_are_positive_few_and_in_falling_order(model, planted):
+    codes = model.transform(planted[0])
+    assert codes.data.min() > 0
+    counts = np.diff(codes.indptr)
+    assert counts.max() == 3
+    full = codes.data[np.repeat(counts == 3, counts)].reshape(-1, 3)
+    assert (np.diff(full, axis=1) <= 0).all()
+
+
+def test_atoms_are_unit_rows_and_near_the_planted_ones(model, planted):
+    X, truth = planted
+    np.testing.assert_allclose(np.linalg.norm(model.components_, axis=1), 1, atol=1e-5)
+    # The atoms of a random dictionary of this size have |cosine| about 0.5 with the nearest one.
+    assert sparse.mean_max_cosine(recovery.random_dictionary(32, 24, 1), truth) < 0.6
+    assert sparse.mean_max_cosine(model.components_, truth) > 0.85
+
+
+def test_a_pursuit_on_the_same_atoms_leaves_less_than_the_encoder(model, planted):
+    X, _ = planted
+    centred = X - model.mean_
+    amortised = sparse.unexplained(centred, model.transform(X), model.components_)
+    pursued = sparse.batch_omp(centred, model.components_, 3, positive=True)
+    assert sparse.unexplained(centred, pursued, model.components_) < amortised < 0.35
+
+
+def test_history_falls_and_counts_dead_atoms(model):
+    assert model.history_["residual"].shape == model.history_["dead"].shape == (60,)
+    assert model.history_["residual"][-1] < 0.5 * model.history_["residual"][0]
+    assert 0 <= model.history_["dead"].min() and model.history_["dead"].max() < 32
+
+
+def test_gradients_of_the_sparse_steps_are_those_of_the_dense_formula():
+    torch.manual_seed(0)
+    D, W, b = torch.randn(20, 8), torch.randn(20, 8), torch.randn(20)
+    x = torch.randn(30, 8)
+    gradients = []
+    for dense in (True, False):
+        parameters = [p.clone().requires_grad_() for p in (D, W, b)]
+        if dense:
+            activations = torch.relu(x @ parameters[1].T + parameters[2])
+            top, where = activations.topk(4, dim=1)
+            fit = torch.zeros_like(activations).scatter(1, where, top) @ parameters[0]
+        else:
+            where, weights = sparse_autoencoder._encode(x, parameters[1], parameters[2], 4)
+            fit = sparse_autoencoder._decode(where, weights, parameters[0])
+        (x - fit).square().sum().backward()
+        gradients.append([p.grad for p in parameters])
+    for one, other in zip(*gradients):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_scale_of_the_signals_does_not_matter(planted):
+    X, _ = planted
+    one = TopKAutoencoder(32, 3, 2, random_state=0).fit(X[:1000])
+    other = TopKAutoencoder(32, 3, 2, random_state=0).fit(64 * X[:1000])
+    np.testing.assert_allclose(one.components_, other.components_, atol=1e-4)
+    np.testing.assert_allclose(64 * one.mean_, other.mean_, rtol=1e-3)
+
+
+def test_a_seed_repeats_itself_and_leaves_torchs_generator_alone(planted):
+    X, _ = planted
+    before = torch.get_rng_state()
+    fits = [TopKAutoencoder(32, 3, 1, random_state=s).fit(X).components_ for s in (1, 1, 2)]
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(fits[0], fits[1])
+    assert np.abs(fits[0] - fits[2]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"n_components": 7000}, "n_samples=6000 signals, fewer than n_components=7000 atoms"),
+        ({"n_components": 0}, "n_components must be a whole number from 1, got 0"),
+        ({"sparsity": 25}, "sparsity must be a whole number from 1 to 24"),
+        ({"n_iter": 0}, "n_iter must be a whole number from 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number from 1, got 0"),
+    ],
+)
+def test_bad_parameters_get_a_sentence(planted, change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        TopKAutoencoder(**{"n_components": 32, "sparsity": 3} | change).fit(planted[0])
