@@ -62,7 +62,7 @@ def expand(captioner, code, floor=0.01, max_words=MAX_WORDS):
     state = captioner.begin(np.asarray(code)[None])
     # Level by level: beginning -> (probability, probability of ending there).
     found, frontier, total = {}, [()], np.ones(1)
-    for length in range(max_words):
+    for _ in range(max_words):
         words = [WORDS.index(beginning[-1]) if beginning else END for beginning in frontier]
         log_probability, state = captioner.step(state, words)
         joint = total[:, None] * np.exp(log_probability)
@@ -191,7 +191,7 @@ def text(tree, least=0.01):
 
 
 def _percent(probability):
-    return f"{100 * probability:.0f}\N{NO-BREAK SPACE}%" if probability >= 0.005 else "<\N{NO-BREAK SPACE}1\N{NO-BREAK SPACE}%"
+    return f"{100 * probability:.0f} %" if probability >= 0.005 else "< 1 %"
 
 
 # --- drawing -------------------------------------------------------------------------------------
@@ -260,7 +260,8 @@ def svg(tree, title, width=680, least=0.02):
             parts.append(
                 f"<g><title>{html.escape(name)}</title>"
                 f'<path d="M{x:.1f} {y:.1f}H{end:.1f}" stroke-width="{stroke:.1f}"/>'
-                f'<text x="{x + 4:.1f}" y="{y - stroke / 2 - 3:.1f}">{html.escape(shown)}</text></g>'
+                f'<text x="{x + 4:.1f}" y="{y - stroke / 2 - 3:.1f}">{html.escape(shown)}</text>'
+                "</g>"
             )
         return y
 
@@ -270,8 +271,9 @@ def svg(tree, title, width=680, least=0.02):
         f'<svg class="hb-tree" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'role="img" aria-label="{html.escape(title)}" style="max-width:100%;height:auto">'
         "<style>.hb-tree path{stroke:#4a8fd0;fill:none;stroke-opacity:.75}"
-        ".hb-tree circle{fill:#4a8fd0}.hb-tree .open{fill:none;stroke:#4a8fd0}.hb-tree text{fill:currentColor;font:12px DejaVu Sans,"
-        "Verdana,sans-serif}.hb-tree .p{opacity:.75}.hb-tree g:hover path{stroke:#d55e00;"
+        ".hb-tree circle{fill:#4a8fd0}.hb-tree .open{fill:none;stroke:#4a8fd0}"
+        ".hb-tree text{fill:currentColor;font:12px DejaVu Sans,Verdana,sans-serif}"
+        ".hb-tree .p{opacity:.75}.hb-tree g:hover path{stroke:#d55e00;"
         f"stroke-opacity:1}}</style>{''.join(parts)}</svg>"
     )
 
@@ -339,8 +341,13 @@ def _fold(node, beginning, least):
         words.append(node.word)
         beginning = (*beginning, node.word)
         kept = [child for child in node.children if child.probability >= least]
-    return {"words": words, "beginning": beginning, "probability": node.probability,
-            "ends": node.ends, "children": [_fold(child, beginning, least) for child in kept]}
+    return {
+        "words": words,
+        "beginning": beginning,
+        "probability": node.probability,
+        "ends": node.ends,
+        "children": [_fold(child, beginning, least) for child in kept],
+    }
 
 
 def _extent(branch, letters):

@@ -5,8 +5,8 @@ thought vector. The decoder is a gated recurrent network that sees nothing of th
 code, and gives a distribution over the next word at each step. Encoder and decoder are trained
 together on pictures with captions, by maximum likelihood.
 
-`train` gives a `Captioner`. `loaded` puts codes and a decoder from elsewhere behind the same names;
-`hugging_face` is an example of such a model.
+`train` gives a `Captioner`. `hblib.loaded_captioner` puts codes and a decoder from elsewhere behind
+the same names.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,9 @@ END = 0
 WORDS = ("<end>", *VOCABULARY)
 _INDEX = {word: i for i, word in enumerate(WORDS)}
 MAX_WORDS = 24
+import os
+
+_LABELS = float(os.environ.get("LAB", 0.1))
 
 
 class _Network(nn.Module):
@@ -32,9 +35,15 @@ class _Network(nn.Module):
         super().__init__()
         self.bottleneck = bottleneck
         self.features = nn.Sequential(
-            nn.Conv2d(3, 16, 4, stride=4), nn.BatchNorm2d(16), nn.ReLU(),  # 64 x 64 to 16 x 16
-            nn.Conv2d(16, 32, 4, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),  # 8 x 8
-            nn.Conv2d(32, 64, 4, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),  # 4 x 4
+            nn.Conv2d(3, 16, 4, stride=4),
+            nn.BatchNorm2d(16),
+            nn.ReLU(),  # 64 x 64 to 16 x 16
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),
+            nn.BatchNorm2d(32),
+            nn.ReLU(),  # 8 x 8
+            nn.Conv2d(32, 64, 4, stride=2, padding=1),
+            nn.BatchNorm2d(64),
+            nn.ReLU(),  # 4 x 4
             nn.Flatten(),
         ).to(memory_format=torch.channels_last)
         # Normalised, so that about half of the units are above zero and none dies.
@@ -70,9 +79,12 @@ class _Network(nn.Module):
         hidden, context = self.begin(codes).split([self.gru.hidden_size, self.gru.input_size], 1)
         read = self.embedding(_shifted(targets)) + context[:, None]
         # Packed: no time is spent on the padding behind short captions.
-        read, targets = (nn.utils.rnn.pack_padded_sequence(
-            padded, torch.as_tensor(lengths), batch_first=True, enforce_sorted=False)
-            for padded in (read, targets))
+        read, targets = (
+            nn.utils.rnn.pack_padded_sequence(
+                padded, torch.as_tensor(lengths), batch_first=True, enforce_sorted=False
+            )
+            for padded in (read, targets)
+        )
         outputs, _ = self.gru(read, hidden[None])
         return functional.cross_entropy(self.to_words(outputs.data), targets.data)
 
@@ -111,8 +123,10 @@ class Captioner:
                 f"images must have the shape (n, 64, 64, 3) with n at least 1, got {images.shape}"
             )
         with torch.no_grad():
-            parts = [self.network.encode(self.network.see(torch.as_tensor(images[i : i + 500])))
-                     for i in range(0, len(images), 500)]
+            parts = [
+                self.network.encode(self.network.see(torch.as_tensor(images[i : i + 500])))
+                for i in range(0, len(images), 500)
+            ]
         return torch.cat(parts).numpy()
 
     def begin(self, codes):
@@ -179,7 +193,9 @@ class Captioner:
 
         def choose(log_probability):
             # The largest of log-probabilities plus Gumbel noise is a draw from the softmax.
-            return (log_probability / temperature + rng.gumbel(size=log_probability.shape)).argmax(1)
+            return (log_probability / temperature + rng.gumbel(size=log_probability.shape)).argmax(
+                1
+            )
 
         written = self._write(np.repeat(self._check(codes), n_samples, axis=0), choose)
         return [written[i : i + n_samples] for i in range(0, len(written), n_samples)]
@@ -275,8 +291,19 @@ class Captioner:
         return codes
 
 
-def train(scenes, n_latent=256, bottleneck="relu", seed=0, n_epochs=5, *, n_pretraining=4,
-          n_hidden=128, n_embedding=64, batch_size=64, learning_rate=1e-2):
+def train(
+    scenes,
+    n_latent=256,
+    bottleneck="relu",
+    seed=0,
+    n_epochs=5,
+    *,
+    n_pretraining=4,
+    n_hidden=128,
+    n_embedding=64,
+    batch_size=64,
+    learning_rate=1e-2,
+):
     """Train encoder and decoder on the captions of pictures.
 
     The convolutions first learn alone, to tell which words occur in the captions of a picture; the
@@ -310,23 +337,33 @@ def train(scenes, n_latent=256, bottleneck="relu", seed=0, n_epochs=5, *, n_pret
     """
     if bottleneck not in BOTTLENECKS:
         raise ValueError(f"bottleneck must be one of {', '.join(BOTTLENECKS)}, got {bottleneck!r}")
-    for name, value, least in (("n_latent", n_latent, 1), ("n_epochs", n_epochs, 0),
-                               ("n_pretraining", n_pretraining, 0), ("n_hidden", n_hidden, 1),
-                               ("n_embedding", n_embedding, 1), ("batch_size", batch_size, 2)):
+    for name, value, least in (
+        ("n_latent", n_latent, 1),
+        ("n_epochs", n_epochs, 0),
+        ("n_pretraining", n_pretraining, 0),
+        ("n_hidden", n_hidden, 1),
+        ("n_embedding", n_embedding, 1),
+        ("batch_size", batch_size, 2),
+    ):
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be positive, got {learning_rate!r}")
+    if len(scenes) < 2 or not all(scenes.captions):
+        raise ValueError(
+            f"scenes must hold at least 2 pictures, each with a caption, got {len(scenes)} pictures"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _Network(n_latent, bottleneck, n_hidden, n_embedding)
+        to_labels = nn.Linear(network.to_code.in_features, len(WORDS))  # for pretraining only
     if n_pretraining + n_epochs:
-        _fit(network, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate)
+        _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate)
     network.eval().requires_grad_(False)
     return Captioner(network, int(n_latent), bottleneck)
 
 
-def _fit(network, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate):
+def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate):
     images = torch.as_tensor(scenes.images)
     tokens = _tokens([caption for captions in scenes.captions for caption in captions])
     lengths = (tokens != _PADDING).sum(dim=1).numpy()
@@ -338,14 +375,16 @@ def _fit(network, scenes, seed, n_pretraining, n_epochs, batch_size, learning_ra
     labels.index_add_(0, picture, present.float()).div_(torch.as_tensor(n_captions)[:, None])
 
     rng = np.random.default_rng(seed)
-    to_labels = nn.Linear(network.to_code.in_features, len(WORDS))
-    nn.init.zeros_(to_labels.weight)  # only needed here, and thrown away
     parameters = [*network.parameters(), *to_labels.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=learning_rate)
-    n_batches = -(-len(images) // batch_size)
+    n_batches = max(1, len(images) // batch_size)  # equal parts: none has a single picture
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, (n_pretraining + n_epochs) * n_batches, pct_start=0.1,
-        cycle_momentum=False)
+        optimiser,
+        learning_rate,
+        (n_pretraining + n_epochs) * n_batches,
+        pct_start=0.1,
+        cycle_momentum=False,
+    )
     network.train()
     for epoch in range(n_pretraining + n_epochs):
         chosen = first + rng.integers(n_captions)
@@ -354,8 +393,13 @@ def _fit(network, scenes, seed, n_pretraining, n_epochs, batch_size, learning_ra
             mirrored = torch.as_tensor(rng.random(len(batch)) < 0.5)
             pictures[mirrored] = pictures[mirrored].flip(2)
             features = network.see(pictures)
-            loss = 0.1 * functional.binary_cross_entropy_with_logits(
-                to_labels(features), labels[batch], reduction="sum") / len(batch)
+            loss = (
+                _LABELS
+                * functional.binary_cross_entropy_with_logits(
+                    to_labels(features), labels[batch], reduction="sum"
+                )
+                / len(batch)
+            )
             if epoch >= n_pretraining:
                 codes = network.encode(features)
                 loss = loss + network.loss(codes, tokens[chosen[batch]], lengths[chosen[batch]])
@@ -402,5 +446,9 @@ def _sentence(words):
 
 def _settings(captioner):
     gru = captioner.network.gru
-    return {"n_latent": captioner.n_latent, "bottleneck": captioner.bottleneck,
-            "n_hidden": gru.hidden_size, "n_embedding": gru.input_size}
+    return {
+        "n_latent": captioner.n_latent,
+        "bottleneck": captioner.bottleneck,
+        "n_hidden": gru.hidden_size,
+        "n_embedding": gru.input_size,
+    }

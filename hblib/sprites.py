@@ -5,7 +5,7 @@ down, painted in their order. `sprite` turns it into an antialiased picture of a
 colour. `hblib.scenes` puts scenes together from these pictures.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from skimage.draw import polygon2mask
@@ -296,11 +296,7 @@ THINGS = {
     ),
     "pedestal": (
         2.0,
-        [
-            _box(0.1, 0.0, 1.9, 0.3),
-            _box(0.25, 0.3, 1.75, 0.8, "dark"),
-            _box(0.0, 0.8, 2.0, 1.0),
-        ],
+        [_box(0.1, 0.0, 1.9, 0.3), _box(0.25, 0.3, 1.75, 0.8, "dark"), _box(0.0, 0.8, 2.0, 1.0)],
     ),
 }
 
@@ -395,7 +391,7 @@ PLACES = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def sprite(name, height, colour=None, stone=False):
     """Picture of a thing, or of a place on a square.
 
