@@ -125,10 +125,10 @@ def _plan(facts, jitter):
     for n in range(facts.count):
         row, column = divmod(n, columns)
         in_row = min(columns, facts.count - row * columns)
-        centre = SIZE * (column + 0.5 + (columns - in_row) / 2) / columns + 4 * jitter[2 + n] - 2
+        centre = SIZE * (column + 0.5 + (columns - in_row) / 2) / columns + 3 * jitter[2 + n] - 1.5
         if rows == 1 and columns == 1:
-            centre += 8 * jitter[2] - 4
-        bottom = floor - (rows - 1 - row) * 24 - 4 * jitter[8]
+            centre += 4 * jitter[2] - 2
+        bottom = floor - (rows - 1 - row) * 24 - 3 * jitter[8]
         for name, height, colour, left, up, w in unit:
             left = width - left - w if flip else left
             # Even heights: half as many sprites to draw.
