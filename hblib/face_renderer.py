@@ -375,11 +375,8 @@ def _front_hair(picture, scene):
     f, head = scene.f, scene.head
     start = -0.42 - 0.34 * f.forehead + 0.30 * f.parting * head.sine
     fringe = -0.30 + 0.03 * np.cos(head.sine * 17)
-    start = (
-        start
-        + f.fringe * (fringe - start)
-        + f.bald * (-1.5 - fringe * f.fringe - start * (1 - f.fringe))
-    )
+    start = start + f.fringe * (fringe - start)
+    start = start + f.bald * (-1.5 - start)
     reach = 0.62 + f.bald + 0.9 * f.hair_length * (1 - f.bald)
     line = start + reach * (1 - head.cosine) ** 2
     line = line + 0.03 * f.hair_waves * np.cos(head.sine * 11) * (1 - f.bald)

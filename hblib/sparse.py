@@ -36,6 +36,10 @@ CHUNK = 1024
 # What is left of a signal counts as rounding below this many times the machine's precision.
 ROUNDING = 32
 
+# Atoms from which the choice in single precision pays for double-precision signals.
+MIXED_FROM = 400
+NOT_JUDGED = np.empty(0, bool)
+
 # --- coding ---------------------------------------------------------------------------------------
 
 
@@ -86,6 +90,10 @@ class Coder:
     """A dictionary made ready for coding: atoms padded to cache lines, and their Gram matrix.
 
     Input is not checked here: `batch_omp` and the estimators of `hblib.ksvd` do that once.
+
+    In double precision, atoms of a large dictionary are chosen in single precision first, which
+    moves half the memory. Signals whose choice was a close race are pursued again in double
+    precision, and all coefficients are computed in it.
     """
 
     def __init__(self, dictionary, positive=False):
@@ -96,6 +104,8 @@ class Coder:
         self.gram = _aligned((padded, padded), dictionary.dtype)
         np.matmul(self.atoms, self.atoms.T, out=self.gram)
         self.positive = positive
+        mixed = dictionary.dtype == np.float64 and not positive and self.n_atoms >= MIXED_FROM
+        self.single = Coder(dictionary.astype(np.float32)) if mixed else None
 
     def code(self, X, sparsity, tolerance=None, n_jobs=1):
         """Codes of X as in `batch_omp`."""
@@ -104,51 +114,34 @@ class Coder:
     def pursue(self, X, sparsity, tolerance=None, n_jobs=1):
         """Codes of X as arrays ``(n_samples, sparsity)`` of atoms and coefficients, and counts."""
         n_samples = len(X)
-        tolerance = np.zeros(n_samples, X.dtype) if tolerance is None else tolerance
         indices = np.zeros((n_samples, sparsity), np.int32)
         values = np.zeros((n_samples, sparsity), X.dtype)
         counts = np.zeros(n_samples, np.int32)
-        integer = np.dtype(f"i{X.dtype.itemsize}").type
-        mask = integer(np.iinfo(integer).max)
-        rounding = ROUNDING * np.finfo(X.dtype).eps
+        # Squares of these lengths are safe in single precision.
+        mixed = self.single is not None and tolerance is None and np.abs(X).max() < 1e15
+        tolerance = np.zeros(n_samples, X.dtype) if tolerance is None else tolerance
         chunk = max(1, min(CHUNK, -(-n_samples // n_jobs)))
 
         def work(starts):
-            products = _aligned((chunk, len(self.atoms)), X.dtype)
-            basis = _aligned((kernels.LEAD + sparsity, len(self.atoms)), X.dtype)
-            spare = _aligned((2, len(self.atoms)), X.dtype)
+            rough = _Pursuit(self.single, sparsity, chunk) if mixed else None
+            pursuit = _Pursuit(self, sparsity, chunk)
             for start in starts:
                 part = slice(start, min(start + chunk, n_samples))
-                some = products[: part.stop - start]
-                np.matmul(X[part], self.atoms.T, out=some)
-                if self.positive:
-                    kernels.positive_omp(
-                        X[part],
-                        self.atoms,
-                        self.gram,
-                        some,
-                        tolerance[part],
-                        rounding,
-                        indices[part],
-                        values[part],
-                        counts[part],
+                signals, goal = X[part], tolerance[part]
+                codes = indices[part], values[part], counts[part]
+                if mixed:
+                    sure = rough.choose(signals, codes)
+                    kernels.refit(
+                        signals, self.atoms, self.gram, *codes[:2], sure, pursuit.rounding
                     )
+                    again = np.flatnonzero(~sure)
+                    if again.size:
+                        redone = [array[again] for array in codes]
+                        pursuit(signals[again], goal[again], redone)
+                        for array, new in zip(codes, redone):
+                            array[again] = new
                 else:
-                    kernels.batch_omp(
-                        X[part],
-                        self.atoms,
-                        self.gram,
-                        some,
-                        some.view(integer),
-                        mask,
-                        basis,
-                        spare,
-                        tolerance[part],
-                        rounding,
-                        indices[part],
-                        values[part],
-                        counts[part],
-                    )
+                    pursuit(signals, goal, codes)
 
         starts = range(0, n_samples, chunk)
         if n_jobs == 1:
@@ -159,6 +152,61 @@ class Coder:
                 for done in [pool.submit(work, shared) for _ in range(n_jobs)]:
                     done.result()
         return indices, values, counts
+
+
+class _Pursuit:
+    """One thread's room for coding a chunk with one `Coder`."""
+
+    def __init__(self, coder, sparsity, chunk):
+        self.coder, dtype, n_atoms = coder, coder.atoms.dtype, len(coder.atoms)
+        self.products = _aligned((chunk, n_atoms), dtype)
+        self.basis = _aligned((kernels.LEAD + sparsity, n_atoms), dtype)
+        self.spare = _aligned((2, n_atoms), dtype)
+        self.rounding = ROUNDING * np.finfo(dtype).eps
+        self.integer = np.dtype(f"i{dtype.itemsize}").type
+
+    def __call__(self, X, tolerance, codes, sure=NOT_JUDGED):
+        """Write codes of X to the three arrays `codes`."""
+        atoms, gram = self.coder.atoms, self.coder.gram
+        products = self.products[: len(X)]
+        np.matmul(X, atoms.T, out=products)
+        if self.coder.positive:
+            kernels.positive_omp(
+                X,
+                atoms,
+                gram,
+                products,
+                self.spare[0],
+                self.spare[0].view(self.integer),
+                self.integer(-1),
+                tolerance,
+                self.rounding,
+                *codes,
+            )
+            return
+        kernels.batch_omp(
+            X,
+            atoms,
+            gram,
+            products,
+            products.view(self.integer),
+            self.integer(np.iinfo(self.integer).max),
+            self.basis,
+            self.spare,
+            tolerance,
+            self.rounding,
+            *codes,
+            sure,
+        )
+
+    def choose(self, X, codes):
+        """Write atoms and counts only; tell for which signals, (n_signals,), they are certain."""
+        indices, _, counts = codes
+        sure = np.empty(len(X), bool)
+        no_goal = np.zeros(len(X), np.float32)
+        unused = np.empty(indices.shape, np.float32)
+        self(X.astype(np.float32), no_goal, (indices, unused, counts), sure)
+        return sure
 
 
 def as_codes(indices, values, counts, n_atoms):

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch.nn import functional
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from hblib import sparse
 

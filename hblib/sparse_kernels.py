@@ -15,6 +15,8 @@ import numpy as np
 PADDING = 16
 # Correlations looked through at a time for the largest.
 BLOCK = 128
+# Lead over the runner-up, in lengths of the signal, that single precision cannot mistake.
+CLEARLY = 1e-5
 # Rows of zeros before the first row of a basis.
 LEAD = 3
 
@@ -125,14 +127,20 @@ def batch_omp(
     indices,
     values,
     counts,
+    sure,
 ):
     """Orthogonal matching pursuit of a chunk of signals, coefficients of either sign.
 
     The chosen atoms are orthonormalised to q_1, q_2, ... without ever being touched: of each q only
     its products with all atoms are kept, a row of `basis`. Such a row is a row of the Gram matrix
     less multiples of the rows before, and the correlations lose a multiple of it.
+
+    With `sure`, (n_signals,), the choices are judged too: a signal is sure if `sparsity` atoms were
+    found, none nearly dependent on those before it, and each ahead of the runner-up by `CLEARLY`
+    times the signal's length, which is far more than the rounding of single precision.
     """
     n_signals, sparsity = indices.shape
+    judged = sure.size > 0
     one = basis.dtype.type(1)
     # Row j of the Cholesky factor of the chosen atoms' Gram matrix; d_j = sum_i factor[j, i] q_i.
     factor = np.zeros((sparsity, LEAD + sparsity), basis.dtype)
@@ -140,11 +148,12 @@ def batch_omp(
     for s in range(n_signals):
         correlation, chosen = correlations[s], indices[s]
         energy = 0.0
-        if tolerance[s] > 0:
+        if tolerance[s] > 0 or judged:
             for f in range(X.shape[1]):
                 energy += X[s, f] * X[s, f]
         left, goal = energy, tolerance[s] * tolerance[s]
         first = 0.0
+        certain = energy > 1e-25
         count = 0
         while count < sparsity and (goal == 0 or left > goal):
             atom = _first_largest(bits[s], mask)
@@ -154,14 +163,20 @@ def batch_omp(
                 row[LEAD + i] = basis[LEAD + i, atom]
                 length -= row[LEAD + i] * row[LEAD + i]
                 new &= chosen[i] != atom
-            best = correlation[atom] * correlation[atom]
+            best = abs(correlation[atom])
             if count == 0:
                 first = best
             # What is left of the signal, or of the atom, is rounding.
-            if best <= rounding * rounding * first or length <= rounding or not new:
+            if best <= rounding * first or length <= rounding or not new:
                 break
             root = basis.dtype.type(math.sqrt(length))
             step = correlation[atom] / root
+            if judged:
+                value = correlation[atom]
+                correlation[atom] = 0
+                ahead = abs(value) - abs(correlation[_first_largest(bits[s], mask)])
+                correlation[atom] = value
+                certain &= ahead * ahead > CLEARLY * CLEARLY * energy and length > 0.01
             along[count] = step
             chosen[count] = atom
             if count + 1 < sparsity:
@@ -175,12 +190,44 @@ def batch_omp(
                     # Subtracting has lost the digits that decide: look at the residual itself.
                     _back_substitute(factor, along, count, values[s])
                     left = _squared_residual(X[s], dictionary, chosen, values[s], count)
-        _back_substitute(factor, along, count, values[s])
         counts[s] = count
+        if judged:
+            sure[s] = certain and count == sparsity
+        else:
+            _back_substitute(factor, along, count, values[s])
 
 
 @_compiled
-def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, values, counts):
+def refit(X, dictionary, gram, indices, values, sure, rounding):
+    """Least-squares coefficients of the chosen atoms, for the signals that are sure."""
+    n_signals, sparsity = indices.shape
+    factor = np.empty((sparsity, LEAD + sparsity), gram.dtype)
+    products = np.empty(sparsity, gram.dtype)
+    for s in range(n_signals):
+        if sure[s]:
+            for i in range(sparsity):
+                atom, total = dictionary[indices[s, i]], gram.dtype.type(0)
+                for f in range(X.shape[1]):
+                    total += atom[f] * X[s, f]
+                products[i] = total
+            _least_squares(gram, products, indices[s], sparsity, factor, values[s], rounding)
+
+
+@_compiled
+def positive_omp(
+    X,
+    dictionary,
+    gram,
+    products,
+    correlation,
+    bits,
+    everything,
+    tolerance,
+    rounding,
+    indices,
+    values,
+    counts,
+):
     """Non-negative orthogonal matching pursuit of a chunk of signals.
 
     After each choice the coefficients are refitted by the active-set method of Lawson and Hanson:
@@ -188,9 +235,9 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
     reaches zero first, and fit again until none is negative.
     """
     n_signals, sparsity = indices.shape
-    correlation = np.empty(products.shape[1], products.dtype)
     factor = np.empty((sparsity, LEAD + sparsity), products.dtype)
     fit = np.empty(sparsity, products.dtype)
+    targets = np.empty(sparsity, products.dtype)
     for s in range(n_signals):
         chosen, weights, product = indices[s], values[s], products[s]
         energy = 0.0
@@ -201,10 +248,8 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
         first = 0.0
         count = 0
         while count < sparsity and left > goal:
-            atom = 0
-            for a in range(correlation.size):
-                if correlation[a] > correlation[atom]:
-                    atom = a
+            # Below zero, with their sign, numbers have the smaller integers.
+            atom = _first_largest(bits, everything)
             best = correlation[atom]
             first = max(first, best)
             if best <= rounding * first:
@@ -212,7 +257,9 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
             chosen[count], weights[count] = atom, 0
             fitted, stuck = count + 1, False
             while True:
-                if not _least_squares(gram, product, chosen, fitted, factor, fit, rounding):
+                for i in range(fitted):
+                    targets[i] = product[chosen[i]]
+                if not _least_squares(gram, targets, chosen, fitted, factor, fit, rounding):
                     stuck = True
                     break
                 blocked, share = -1, 1.0
@@ -248,8 +295,11 @@ def positive_omp(X, dictionary, gram, products, tolerance, rounding, indices, va
 
 
 @_compiled
-def _least_squares(gram, product, chosen, count, factor, fit, rounding):
-    """Coefficients of the chosen atoms by Cholesky; False if the atoms are linearly dependent."""
+def _least_squares(gram, targets, chosen, count, factor, fit, rounding):
+    """Coefficients of the chosen atoms by Cholesky; False if the atoms are linearly dependent.
+
+    `targets` are the products of the signal with the chosen atoms, in their order.
+    """
     for i in range(count):
         for j in range(i + 1):
             total = gram[chosen[i], chosen[j]]
@@ -261,7 +311,7 @@ def _least_squares(gram, product, chosen, count, factor, fit, rounding):
                 return False
             else:
                 factor[i, LEAD + i] = math.sqrt(total)
-        total = product[chosen[i]]
+        total = targets[i]
         for c in range(i):
             total -= factor[i, LEAD + c] * fit[c]
         fit[i] = total / factor[i, LEAD + i]

@@ -121,10 +121,12 @@ def gaussian_twin(codes, n_samples, rng, centred=False):
     """
     codes = np.asarray(codes)
     mean = codes.mean(axis=0)
-    # By SVD, not Cholesky: constant features make the covariance singular.
-    _, scale, axes = np.linalg.svd(codes - mean, full_matrices=False)
+    # By the symmetric square root: constant features make the covariance singular, which Cholesky
+    # refuses, and the signs of eigenvectors differ from machine to machine.
+    variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
+    scale = np.sqrt(np.maximum(variances, 0))
     draws = np.random.default_rng(rng).standard_normal((n_samples, len(scale)))
-    twin = draws @ (axes * (scale / np.sqrt(max(len(codes) - 1, 1)))[:, None])
+    twin = ((draws @ axes) * scale) @ axes.T
     return (twin if centred else twin + mean).astype(codes.dtype)
 
 

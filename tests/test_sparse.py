@@ -97,6 +97,34 @@ def test_single_precision_agrees_to_its_own_rounding():
     assert gap.max() < 1e-4
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_choosing_in_single_precision_first_changes_nothing(n_jobs):
+    """With 400 atoms or more; twins 1e-7 apart can only be told from each other in double."""
+    X, D = problem(20, n_atoms=300, n_features=32, n_samples=1500)
+    rng = np.random.default_rng(21)
+    twins = D + 1e-7 * rng.normal(size=D.shape)
+    D = np.vstack([D, twins / np.linalg.norm(twins, axis=1, keepdims=True)])
+    codes = sparse.batch_omp(X, D, 5, n_jobs=n_jobs)
+    coder = sparse.Coder(D)
+    assert coder.single is not None
+    coder.single = None
+    double = coder.code(X, 5)
+    assert np.array_equal(codes.indices, double.indices)
+    np.testing.assert_allclose(codes.data, double.data, atol=1e-12)
+    for x, (chosen, _) in zip(X[:100], rows(codes)):
+        assert chosen == textbook_omp(x, D, 5)[0]
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e-20, 1e20, 1e100])
+def test_signals_beyond_the_range_of_single_precision(scale):
+    X, D = problem(22, n_atoms=450, n_features=32)
+    codes = sparse.batch_omp(X, D, 5)
+    X[3:6] *= scale
+    scaled = sparse.batch_omp(X, D, 5)
+    assert np.array_equal(codes.indices, scaled.indices)
+    np.testing.assert_allclose(scaled.toarray()[3:6] / scale, codes.toarray()[3:6], rtol=1e-9)
+
+
 @given(seeds, st.booleans(), st.floats(1e-9, 2.0))
 @settings(deadline=None, max_examples=60)
 def test_error_target_is_met_with_as_few_atoms_as_the_pursuit_needs(seed, positive, relative):
@@ -232,6 +260,15 @@ def test_codes_scale_with_the_signals(scale):
     codes, scaled = sparse.batch_omp(X, D, 5), sparse.batch_omp(scale * X, D, 5)
     assert np.array_equal(codes.indices, scaled.indices)
     np.testing.assert_allclose(scaled.data / scale, codes.data, rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e15, 1e30])
+def test_single_precision_codes_scale_with_the_signals(scale):
+    X, D = problem(8)
+    X, D = X.astype(np.float32), D.astype(np.float32)
+    codes, scaled = sparse.batch_omp(X, D, 5), sparse.batch_omp(np.float32(scale) * X, D, 5)
+    assert np.array_equal(codes.indices, scaled.indices)
+    np.testing.assert_allclose(scaled.data / np.float32(scale), codes.data, rtol=1e-4)
 
 
 def test_signals_without_contiguous_rows_are_coded_alike():
