@@ -15,9 +15,10 @@
     : `${words.slice(0, 17).trimEnd()}\u2026${words.slice(-11).trimStart()}`);
 
   /* The sentence found by always taking the widest branch. */
-  const likeliest = ([words, , ends, children]) => {
+  const likeliest = ([words, p, ends, children]) => {
     const best = children.reduce((a, b) => (b[1] > (a?.[1] ?? 0) ? b : a), null);
-    return best && best[1] > ends ? `${words} ${likeliest(best)}`.trim() : words;
+    if (best && best[1] > ends) return `${words} ${likeliest(best)}`.trim();
+    return ends < p / 2 && !best ? `${words} \u2026` : words;
   };
 
   window.hbFig.register("caption-atoms", (stage, data, { el, svg }) => {
@@ -65,11 +66,14 @@
           const share = children.length ? ends : p;
           const stop = children.length ? end + GAP : end;
           if (children.length) bend(end, y, stop, last, share);
+          /* a hollow dot: sentences go on, in more ways than are worth a branch */
+          const open = !children.length && ends < p / 2;
           const dot = svg("circle", { cx: stop, cy: last, r: Math.max(3, stroke(share) / 2) });
-          dot.style.fill = "var(--hb-u1)";
+          dot.style.fill = open ? "none" : "var(--hb-u1)";
+          dot.style.stroke = "var(--hb-u1)";
           parts.push(dot);
-          text(stop + 12, last + 4, percent(share));
-          right = Math.max(right, stop + 50);
+          text(stop + 12, last + 4, `${open ? "\u2026 " : ""}${percent(share)}`);
+          right = Math.max(right, stop + 62);
         }
         return y;
       };
