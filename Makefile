@@ -53,7 +53,8 @@ sweep: setup ## run a chapter over its grid of parameters: make sweep CH=02_rota
 	@test -n "$(CH)" || { echo 'Name a chapter: make sweep CH=02_rotation' >&2; exit 2; }
 	@$(BIN)/hb sweep $(CH)
 
-bench: setup ## time the library against its peers
+bench: setup ## time the library against its peers, which it installs
+	@$(BIN)/pip install -q --no-deps --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks
 
 lock: setup ## compile requirements.lock anew from pyproject.toml and constraints.txt

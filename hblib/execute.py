@@ -51,7 +51,18 @@ class Outcome(NamedTuple):
 
 
 class ChapterKernel(AsyncKernelManager):
-    """A fresh kernel of the running Python, whatever kernels the user has installed."""
+    """A fresh kernel of the running Python, whatever kernels the user has installed.
+
+    With `command`, it is started by that and the path of its connection file (`hblib.warm`).
+    """
+
+    command = None
+
+    def format_kernel_cmd(self, extra_arguments=None):
+        """The command that starts the kernel."""
+        if self.command is None:
+            return super().format_kernel_cmd(extra_arguments)
+        return [*self.command, os.path.realpath(self.connection_file)]
 
     def _kernel_spec_manager_default(self):
         return KernelSpecManager(kernel_dirs=[], parent=self)
@@ -117,20 +128,15 @@ def inputs(notebook):
     """
     notebook = Path(notebook).resolve()
     root = notebook.parent.parent
-    sources = [cell.source.strip() for cell in _read(notebook).cells if cell.cell_type == "code"]
-    to_python = TransformerManager().transform_cell
-    try:
-        tree = ast.parse("\n".join(to_python(source) for source in sources))
-    except SyntaxError as error:
-        raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
+    sources, tree = _code(notebook)
     register = yaml.safe_load((root / "book" / "claims.yml").read_text(encoding="utf-8")) or []
     entries = [entry for entry in register if entry["chapter"] == notebook.stem]
     modules = {name: root / "hblib" / f"{name}.py" for name in _modules(tree, root / "hblib")}
-    trees = [tree, *(_parsed(path) for path in modules.values())]
+    imported = set().union(*map(_imported, [tree, *map(_parsed, modules.values())]))
     return {
         "code": digest(sources),
         "register": digest(entries),
-        "lock": _locked(set().union(*map(_packages, trees)), root / "requirements.lock"),
+        "lock": _locked(_packages(imported), root / "requirements.lock"),
         "modules": {name: _hash(path.read_bytes()) for name, path in modules.items()},
         "data": {
             path.relative_to(root).as_posix(): _hash(path.read_bytes())
@@ -179,6 +185,27 @@ def stale(notebook):
     return reasons
 
 
+def imports(notebook):
+    """Names of all modules that a chapter imports, itself or through modules of `hblib`.
+
+    Parameters
+    ----------
+    notebook : str or Path
+
+    Returns
+    -------
+    list of str
+        In alphabetical order.
+    """
+    package = Path(notebook).resolve().parent.parent / "hblib"
+    _, tree = _code(Path(notebook))
+    modules = _modules(tree, package)
+    trees = [tree, *(_parsed(package / f"{name}.py") for name in modules)]
+    own = {f"hblib.{name}" for name in modules if name != "__init__"}
+    others = {name for name in set().union(*map(_imported, trees)) if not name.startswith("hblib")}
+    return sorted(own | others)
+
+
 def _read(notebook):
     return nbformat.read(str(notebook), as_version=4)
 
@@ -192,16 +219,33 @@ def digest(value):
     return _hash(json.dumps(value, sort_keys=True).encode())
 
 
-def _imports(tree):
-    """Names of the `hblib` modules that a syntax tree imports, at whatever depth of the code."""
+def _code(notebook):
+    """The sources of the code cells, and the syntax tree of them all."""
+    sources = [cell.source.strip() for cell in _read(notebook).cells if cell.cell_type == "code"]
+    to_python = TransformerManager().transform_cell
+    try:
+        return sources, ast.parse("\n".join(to_python(source) for source in sources))
+    except SyntaxError as error:
+        raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
+
+
+def _imported(tree):
+    """Names of the modules that a syntax tree imports, at whatever depth of the code."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = ("hblib." if node.level else "") + (node.module or "")
-            names |= {f"{module.rstrip('.')}.{alias.name}" for alias in node.names}
-    return {name.split(".")[1] for name in names if name.startswith("hblib.")}
+            names.add(module.rstrip("."))
+            if module.split(".")[0] == "hblib":
+                names |= {f"{module.rstrip('.')}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _imports(tree):
+    """Names of the `hblib` modules among them."""
+    return {name.split(".")[1] for name in _imported(tree) if name.startswith("hblib.")}
 
 
 def _modules(tree, package):
@@ -226,15 +270,9 @@ _INDEX_NAMES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "p
 _CARRIERS = {"ipython", "myst-nb", "nbformat"}
 
 
-def _packages(tree):
-    """Names, as on the package index, of the packages that a syntax tree imports."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            names.add(node.module)
-    tops = {name.split(".")[0] for name in names} - sys.stdlib_module_names
+def _packages(modules):
+    """Names, as on the package index, of the packages that modules belong to."""
+    tops = {name.split(".")[0] for name in modules} - sys.stdlib_module_names
     return {_INDEX_NAMES.get(top, top).lower().replace("_", "-") for top in tops} - _CARRIERS
 
 
@@ -277,7 +315,7 @@ def _data_files(tree, folder, root):
 # One run with other parameters
 
 
-def run(notebook, output, given=None, time_limit=None):
+def run(notebook, output, given=None, time_limit=None, command=None):
     """Run a chapter with other parameters, through papermill, in a kernel of its own.
 
     Parameters
@@ -290,6 +328,8 @@ def run(notebook, output, given=None, time_limit=None):
         Parameters to change. Names and types are checked before anything starts.
     time_limit : float, optional
         Seconds for the whole run.
+    command : list of str, optional
+        What starts the kernel, such as the command of an `hblib.warm.Nursery`.
 
     Returns
     -------
@@ -320,7 +360,7 @@ def run(notebook, output, given=None, time_limit=None):
             language="python",
             cwd=str(notebook.parent),
             progress_bar=False,
-            kernel_manager_class=ChapterKernel,
+            kernel_manager_class=type("Kernel", (ChapterKernel,), {"command": command}),
             # A cell gets what the cells before it have left of the time.
             timeout_func=lambda cell: deadline and max(1, int(deadline - time.monotonic())),
         )

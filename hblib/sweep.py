@@ -1,7 +1,8 @@
 """Sweeps: one chapter over a grid of parameters, to see whether its verdicts hold.
 
 ``sweeps/<chapter>.yml`` says which settings; `sweep` runs each of them once, on a Dask cluster, and
-writes one tidy table; `stability` counts in how many settings each verdict held.
+writes one tidy table; `stability` counts in how many settings each verdict held. A worker imports
+what the chapter imports once, and its runs start from there (`hblib.warm`).
 
 A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
 never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
@@ -9,11 +10,13 @@ kernel costs that run another attempt and nothing else, and a run that raises is
 while the others go on.
 """
 
+import functools
 import io
 import itertools
 import json
 import logging
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,7 +26,7 @@ import nbformat
 import pandas as pd
 import yaml
 
-from hblib import claims, execute, parameters
+from hblib import claims, execute, parameters, warm
 
 RETRIES = 2
 TIME_LIMIT = 600.0
@@ -311,7 +314,8 @@ def _run_one(plan, setting):
     output = plan.folder(setting) / plan.notebook.name
     result = {}
     try:
-        execute.run(plan.notebook, output, setting, plan.time_limit)
+        command = _nursery(plan.notebook, plan.stamp).command
+        execute.run(plan.notebook, output, setting, plan.time_limit, command)
         result["records"] = claims.read_records(output)
         if execute.stamp(plan.notebook) != plan.stamp:
             result["error"] = "the chapter changed during the sweep"
@@ -322,6 +326,15 @@ def _run_one(plan, setting):
     result["seconds"] = round(time.perf_counter() - start, 2)
     _save(plan, setting, result)
     return result.get("error")
+
+
+@functools.lru_cache(maxsize=1)
+def _nursery(notebook, stamp):
+    """A process that has imported what the chapter imports; it ends with this worker."""
+    environment = os.environ | execute.ONE_THREAD
+    # matplotlib reads it when imported; in a kernel started cold, ipykernel has set it by then.
+    environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    return warm.Nursery(execute.imports(notebook), environment)
 
 
 def _save(plan, setting, result):

@@ -177,7 +177,7 @@ def _eventually(condition, seconds=60):
 
 
 def _kernel_of(worker):
-    return [p for p in worker.children(recursive=True) if "ipykernel_launcher" in p.cmdline()]
+    return [p for p in worker.children(recursive=True) if "stand-in" in p.cmdline()]
 
 
 def test_killing_a_worker_costs_its_run_one_retry(book):

@@ -1,0 +1,111 @@
+"""Kernels forked from a nursery are as fresh as any, and end with whoever wanted them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
+import psutil
+import pytest
+from fake_book import ROOT
+
+from hblib import execute, warm
+
+STATE = """
+import os, sys, colorsys
+seen = getattr(colorsys, "seen", 0)
+colorsys.seen = seen + 1
+print([seen, k, os.getcwd(), sys.path, __name__])
+""".strip()
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    nursery = warm.Nursery(["colorsys", "no_such_module"])
+    yield nursery
+    nursery.close()
+
+
+def _output(path):
+    cells = nbformat.read(path, as_version=4).cells
+    return [
+        output["text"] for cell in cells for output in cell.get("outputs", []) if "text" in output
+    ]
+
+
+def test_nothing_passes_from_one_kernel_to_the_next(book, tmp_path, nursery):
+    path = book.chapter("01_a", STATE)
+    for k in (1, 2):
+        execute.run(path, tmp_path / "cold.ipynb", {"k": k})
+        execute.run(path, tmp_path / "warm.ipynb", {"k": k}, command=nursery.command)
+        assert _output(tmp_path / "warm.ipynb") == _output(tmp_path / "cold.ipynb")
+        assert _output(tmp_path / "warm.ipynb")[0].startswith(f"[0, {k}, ")
+
+
+def test_a_kernel_has_the_imports_already(book, tmp_path, nursery):
+    path = book.chapter("01_a", "import sys; print('colorsys' in sys.modules)")
+    execute.run(path, tmp_path / "warm.ipynb", command=nursery.command)
+    execute.run(path, tmp_path / "cold.ipynb")
+    assert _output(tmp_path / "warm.ipynb") == ["True\n"]
+    assert _output(tmp_path / "cold.ipynb") == ["False\n"]
+
+
+def test_a_kernel_that_dies_or_hangs_is_noticed(book, tmp_path, nursery):
+    dies = book.chapter("01_a", "import os; os._exit(3)")
+    with pytest.raises(execute.KernelDied):
+        execute.run(dies, tmp_path / "out.ipynb", command=nursery.command)
+    hangs = book.chapter("02_a", "while True: pass")
+    with pytest.raises(execute.ChapterError, match="did not end within 2 s"):
+        execute.run(hangs, tmp_path / "out.ipynb", time_limit=2, command=nursery.command)
+    _eventually(lambda: not psutil.Process(nursery._process.pid).children())
+
+
+OWNER = """
+import sys
+from pathlib import Path
+from hblib import execute, warm
+nursery = warm.Nursery([])
+print(nursery._process.pid, flush=True)
+execute.run(sys.argv[1], Path(sys.argv[1]).with_name("out.ipynb"), command=nursery.command)
+"""
+
+
+def _owner(book):
+    path = book.chapter("01_a", "import time; time.sleep(600)")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, path], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    nursery = psutil.Process(int(owner.stdout.readline()))
+    kernel = _eventually(nursery.children)[0]
+    return owner, nursery, kernel
+
+
+def test_nursery_and_kernel_end_with_their_owner(book):
+    owner, nursery, kernel = _owner(book)
+    owner.kill()
+    _eventually(lambda: not _alive(nursery) and not _alive(kernel))
+    owner.communicate()
+
+
+def test_a_kernel_ends_with_its_stand_in(book):
+    owner, nursery, kernel = _owner(book)
+    stand_in = next(p for p in psutil.Process(owner.pid).children() if "stand-in" in p.cmdline())
+    stand_in.send_signal(signal.SIGKILL)
+    _eventually(lambda: not _alive(kernel))
+    owner.communicate(timeout=60)
+    assert owner.returncode == 1  # the run ends with an error instead of waiting for ever
+
+
+def _alive(process):
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def _eventually(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return found
