@@ -306,7 +306,8 @@ def train(
 
     The convolutions first learn alone, to tell which words occur in the captions of a picture; the
     source's encoder, too, had been trained to classify pictures before. Then all parts are trained
-    together on the captions, where the code is asked for nothing but captions.
+    together on the captions. The words stay as a side task of the convolutions to the end; nothing
+    but captions is asked of the code itself.
 
     Parameters
     ----------
@@ -354,7 +355,9 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _Network(n_latent, bottleneck, n_hidden, n_embedding)
-        to_labels = nn.Linear(network.to_code.in_features, len(WORDS))  # for pretraining only
+        to_labels = nn.Linear(
+            network.to_code.in_features, len(WORDS)
+        )  # reads the features, not the code
     if n_pretraining + n_epochs:
         _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate)
     network.eval().requires_grad_(False)

@@ -345,5 +345,5 @@ def _is_relation(statement):
 
 def _alone(facts, rng):
     """One picture of a situation: one of the subject, no extra, in colour."""
-    found = scenes._complete(facts, rng)
+    found = scenes.complete(facts, rng)
     return replace(found, count=1, extra=None, extra_colour=None, size=None, black_and_white=False)

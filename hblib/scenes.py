@@ -192,7 +192,7 @@ def draw(n, rng, held_out=(), n_captions=5):
     table, weights = situations(held_out)
     facts = []
     while len(facts) < n:
-        some = [_complete(table[i], rng) for i in rng.choice(len(table), n, p=weights)]
+        some = [complete(table[i], rng) for i in rng.choice(len(table), n, p=weights)]
         # The table leaves out what it can decide; counts, colours and extras are only known now.
         facts += [f for f in some if not any(h <= statements(f) for h in held_out)]
     facts = facts[:n]
@@ -283,8 +283,20 @@ _COATS = {
 _COLOURS = {kind: _COATS.get(kind, "red blue green yellow").split() for kind in KINDS}
 
 
-def _complete(facts, rng):
-    """Add to a situation what the table leaves open."""
+def complete(facts, rng):
+    """Add to a situation what the table leaves open, at random.
+
+    Parameters
+    ----------
+    facts : Facts
+        From `situations`.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Facts
+        With a count, colours, perhaps an extra thing, perhaps in black and white.
+    """
     count = (
         1 if facts.statue else int(rng.choice(list(COUNT_WEIGHTS), p=list(COUNT_WEIGHTS.values())))
     )
