@@ -1,7 +1,6 @@
 """The explorable figure of chapter 4 on a page of its own: lists, slider, keyboard."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,7 @@ DATA = {
 
 
 @pytest.fixture(scope="module")
-def figure(tmp_path_factory):
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("no chromium on this machine: 'apt-get install chromium' brings it")
-    sync_api = pytest.importorskip("playwright.sync_api")
+def figure(browser, tmp_path_factory):
     scripts = "".join(
         f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>"
         for name in ("hb-fig.js", "hb-fig-words.js")
@@ -33,16 +28,13 @@ def figure(tmp_path_factory):
         f'<div class="hb-fig-still">still</div></hb-fig>{scripts}',
         encoding="utf-8",
     )
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        chromium = playwright.chromium.launch(executable_path=program, args=arguments)
-        page = chromium.new_page()
-        faults = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(path.as_uri())
-        yield page
-        assert not faults
-        chromium.close()
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(path.as_uri())
+    yield page
+    assert not faults
+    page.close()
 
 
 def shown(page, label):
