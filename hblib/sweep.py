@@ -220,8 +220,8 @@ def stability(path):
     names = list(_defaults(notebook))
     if missing := set(names) - set(table):
         raise ValueError(
-            f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter has "
-            f"changed since, sweep it again with 'hb sweep {path.stem}'"
+            f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter "
+            f"has changed since, sweep it again with 'hb sweep {path.stem}'"
         )
     varied = [name for name in names if table[name].nunique(dropna=False) > 1]
     runs = [(_label(rows.iloc[0], varied), rows) for _, rows in table.groupby("run", sort=False)]
