@@ -191,7 +191,8 @@ def surface_penalty(H, y, log_P, kind="kl"):
     kind : {"kl", "reverse", "symmetric", "cross_entropy", "contrastive"}
         KL(P || Q), KL(Q || P), the sum of the two, H(P, Q) = KL(P || Q) + H(P), or the logarithm
         of the share of exp(-KL(P_c || Q)) that falls to the right class, negative. The last is not
-        the source's: a layer that is blind to classes gets no mean force from it.
+        the source's: while the layer is blind to classes and all P_c are equally flat, it does not
+        pull at places.
 
     Returns
     -------

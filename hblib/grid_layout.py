@@ -189,18 +189,17 @@ def flow(positions, centres, sigma, times, kind="kl", learn="units", response=un
         gradient = coordinate_gradient(*moved.values(), sigma, response(P), kind, learn)
         return -unit * gradient.ravel()
 
-    path = solve_ivp(
-        velocity, times[[0, -1]], start.ravel(), method="RK23", t_eval=times, rtol=1e-4, atol=1e-5
-    )
+    # Errors count in cells, however far from the corner of the grid.
+    path = solve_ivp(velocity, times[[0, -1]], start.ravel(), t_eval=times, rtol=1e-9, atol=1e-6)
     return path.y.T.reshape(len(times), *start.shape)
 
 
 def linear_response(centres, sigma, Q):
     """Where units rest near the collapsed layout, if the layer knows a little of the classes.
 
-    To first order in the modulation of log Q by the class, a unit rests off the mean of the centres
-    by ``sigma^2 S^-1 Cov_c(mu_c, log Q_c(i))`` with S the covariance of the centres: the layout is
-    as wide as what the layer shows at the moment.
+    To first order in the modulation of log Q by the class, the penalty is least if unit i lies off
+    the centroid of the units by ``sigma^2 S^-1 Cov_c(mu_c, log Q_c(i))``, less the mean over units,
+    with S the covariance of the centres: the layout is as wide as what the layer shows now.
 
     Parameters
     ----------
@@ -221,7 +220,8 @@ def linear_response(centres, sigma, Q):
     S = mu.T @ mu
     if np.linalg.cond(S) > 1e12:
         raise ValueError("centres must not lie on one line")
-    return sigma**2 * np.linalg.solve(S, mu.T @ (q - q.mean(axis=0))).T
+    offsets = sigma**2 * np.linalg.solve(S, mu.T @ q).T
+    return offsets - offsets.mean(axis=0)
 
 
 # --- how wide a layout is ------------------------------------------------------------------------
