@@ -306,7 +306,7 @@ def say(phones, speaker, rng, noise=0.03):
     --------
     >>> seem = say("sil s iy m sil", draw_speakers(1, rng=0)[0], rng=0)
     >>> len(seem.waveform) / SAMPLE_RATE, len(seem.labels)
-    (0.5, 50)
+    (0.47, 47)
     """
     phones = tuple(phones.split() if isinstance(phones, str) else phones)
     unknown = [name for name in phones if name not in PHONES]
