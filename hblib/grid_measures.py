@@ -220,7 +220,8 @@ def decode(H, masks):
     Parameters
     ----------
     H : array_like of shape (..., n_samples, n_units)
-    masks : array_like of bool, shape (..., n_classes, n_units)
+    masks : array_like of shape (..., n_classes, n_units)
+        See `regions`; or weights, such as the surfaces wanted, which no layout leaves empty.
 
     Returns
     -------
