@@ -6,9 +6,9 @@ the formants and a mixture of sources. The formants move smoothly from target to
 sounds different beside other phones, as it does in life.
 
 Vowels have the average formants of men, women and children in Peterson and Barney (1952), table
-II; consonants those of one man in Klatt (1980), table III. Where noises are loudest is rounded
-from Jongman, Wayland and Wong (2000). Durations, levels, and how far voices and tokens scatter are
-round values of ours.
+II; consonants those of one man in Klatt (1980), table III. Where fricatives are loudest is rounded
+from Jongman, Wayland and Wong (2000). Bursts, durations, levels, and how far voices and tokens
+scatter are round values of ours.
 
 `draw_speakers` makes voices, `draw_phones` words, and `say` lets a voice say them.
 """
@@ -82,7 +82,7 @@ PHONES = {
     "m": Phone("nasal", "m", "met", 75, (480, 1270, 2130), voice=0.5),
     "n": Phone("nasal", "n", "net", 70, (480, 1340, 2470), voice=0.5),
     "f": Phone("fricative", "f", "fed", 95, (340, 1100, 2080), noise=0.06),
-    "s": Phone("fricative", "s", "said", 110, (320, 1390, 2530), 0, 0.35, 6500, 1500),
+    "s": Phone("fricative", "s", "said", 110, (320, 1390, 2530), 0, 0.35, 6800, 1500),
     "sh": Phone("fricative", "ʃ", "shed", 110, (300, 1840, 2750), 0, 0.40, 3800, 1000),
     "t": Phone("stop", "t", "ted", 100, (400, 1600, 2600), 0, 0.35, 4500, 2500),
     "k": Phone("stop", "k", "keg", 105, (300, 1990, 2850), 0, 0.35, 2200, 500),
@@ -230,7 +230,7 @@ def _speaker(group, rng):
     upper = scale * np.arange(3500, SAMPLE_RATE / 2, 1000)
     return Speaker(
         group,
-        tract * accent * typical,
+        np.sort(tract * accent * typical),  # a high F2 may come out above a low F3
         upper[upper < 0.95 * SAMPLE_RATE / 2],
         pitch * _VOICE_PITCH[group],
         rng.uniform(0.02, 0.15),
@@ -239,7 +239,7 @@ def _speaker(group, rng):
 
 
 def draw_phones(rng, n_words=2):
-    """Words that could be English, as strings of phones between silences.
+    """Made-up words, as a string of phones between silences.
 
     A word has one to three syllables: a consonant or none, a vowel, a consonant or none. No two
     vowels touch, no phone follows itself, and some words are parted by a pause.
@@ -265,7 +265,7 @@ def draw_phones(rng, n_words=2):
     rng = np.random.default_rng(rng)
     phones = ["sil"]
     for word in range(n_words):
-        if word and phones[-1] != "sil" and rng.random() < 0.5:
+        if word and rng.random() < 0.5:
             phones.append("sil")
         for _ in range(rng.integers(1, 4)):
             if phones[-1] in VOWELS or rng.random() < 0.8:
@@ -323,7 +323,7 @@ def say(phones, speaker, rng, noise=0.03):
     ends[-1] = n_frames * FRAME_MS
     times = FRAME_MS * (np.arange(n_frames) + 0.5)
 
-    goals = speaker.formants[numbers] * np.exp(rng.normal(0, 0.03, (len(phones), 3)))
+    goals = np.sort(speaker.formants[numbers] * np.exp(rng.normal(0, 0.03, (len(phones), 3))))
     formants, tract = _tract(phones, ends, goals, speaker, n_frames)
     larynx, hiss = _sources(phones, ends, speaker, n_frames, rng)
     waveform = _filtered(larynx, tract) + _filtered(hiss, _hiss(phones, ends, times))
@@ -431,7 +431,7 @@ _DELAY = np.exp(-2j * np.pi * np.arange(_N_FFT // 2 + 1) / _N_FFT)
 
 
 def _coefficients(frequency, bandwidth):
-    """A, B, C of a resonator y_t = A x_t + B y_(t-1) + C y_(t-2); Klatt 1980, equation 2."""
+    """A, B, C of a resonator y_t = A x_t + B y_(t-1) + C y_(t-2) of Klatt (1980)."""
     c = -np.exp(-2 * np.pi * bandwidth / SAMPLE_RATE)
     b = 2 * np.sqrt(-c) * np.cos(2 * np.pi * frequency / SAMPLE_RATE)
     return 1 - b - c, b, c

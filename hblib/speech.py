@@ -61,7 +61,7 @@ class Speech:
     std: np.ndarray
 
 
-def draw(n_speakers=24, n_utterances=4, rng=0, noise=0.03, context=5):
+def draw(n_speakers=24, n_utterances=4, *, rng, noise=0.03, context=5):
     """Let speakers talk, and cut what they say into frames.
 
     Parameters
@@ -69,8 +69,8 @@ def draw(n_speakers=24, n_utterances=4, rng=0, noise=0.03, context=5):
     n_speakers : int, optional
         How many; men, women and children in turn.
     n_utterances : int, optional
-        Of each speaker: two words, 0.9 s on average.
-    rng : numpy.random.Generator or int, optional
+        Of each speaker: two words, 1.1 s on average.
+    rng : numpy.random.Generator or int
         Source of randomness.
     noise : float, optional
         Amplitude of white noise relative to a vowel.
@@ -83,7 +83,7 @@ def draw(n_speakers=24, n_utterances=4, rng=0, noise=0.03, context=5):
 
     Examples
     --------
-    >>> speech = draw(n_speakers=2, n_utterances=1)
+    >>> speech = draw(n_speakers=2, n_utterances=1, rng=0)
     >>> speech.frames.shape[1], speech.phones[speech.labels[0]]
     (264, 'sil')
     """
@@ -138,7 +138,7 @@ def split(speech, n_test, rng):
 
     Examples
     --------
-    >>> train, test = split(draw(n_speakers=3, n_utterances=1), n_test=1, rng=0)
+    >>> train, test = split(draw(n_speakers=3, n_utterances=1, rng=0), n_test=1, rng=0)
     >>> set(train.speaker) & set(test.speaker)
     set()
     """
@@ -207,7 +207,7 @@ def log_mel(waveform):
 
 @cache
 def mel_bands():
-    """Triangles evenly spaced in mel, Davis and Mermelstein 1980, figure 1.
+    """Triangles evenly spaced in mel, after Davis and Mermelstein (1980).
 
     Returns
     -------

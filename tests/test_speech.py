@@ -86,6 +86,7 @@ def test_speakers_of_a_group_scatter_about_its_average():
         own = np.array([speaker.formants for speaker in speakers[i::3]])
         logs = np.log(own / targets(group))
         assert np.abs(logs.mean(axis=(0, 1))).max() < 0.03
+        assert (np.diff(own, axis=2) > 0).all()
         np.testing.assert_allclose(logs.std(axis=0).mean(), np.hypot(0.05, 0.04), atol=0.008)
         assert all(speaker.upper[-1] < SAMPLE_RATE / 2 for speaker in speakers)
 
@@ -228,7 +229,7 @@ def test_words_keep_the_rules(seed, n_words):
 @settings(deadline=None, max_examples=40)
 def test_any_string_of_phones_can_be_said(phones, seed):
     said = say(phones, formants.draw_speakers(3, seed)[seed % 3], seed)
-    assert np.isfinite(said.waveform).all() and amplitude(said.waveform) < 5
+    assert np.isfinite(said.waveform).all() and amplitude(said.waveform) < 20
     assert set(said.labels) <= {NAMES.index(name) for name in phones}
     assert (np.diff(said.ends, prepend=0) > 0).all()
     assert (np.diff(said.formants, axis=1) > 0).all() and said.formants.min() > 100
@@ -348,10 +349,10 @@ SPEAKER = formants.draw_speakers(1, rng=0)[0]
     (lambda: targets("dog"), "group must be one of man, woman, child, got 'dog'"),
     (lambda: formants.draw_speakers(0, 0), "n must be a positive integer, got 0"),
     (lambda: formants.draw_phones(0, n_words=1.5), "n_words must be a positive integer, got 1.5"),
-    (lambda: speech.draw(n_speakers=0), "n_speakers must be a positive integer, got 0"),
-    (lambda: speech.draw(n_utterances=-1), "n_utterances must be a positive integer, got -1"),
-    (lambda: speech.draw(noise=-1), "noise must be a finite number of at least 0, got -1"),
-    (lambda: speech.draw(context=-1), "context must be an integer of at least 0, got -1"),
+    (lambda: speech.draw(n_speakers=0, rng=0), "n_speakers must be a positive integer, got 0"),
+    (lambda: speech.draw(n_utterances=-1, rng=0), "n_utterances must be a positive .* got -1"),
+    (lambda: speech.draw(noise=-1, rng=0), "noise must be a finite number of at least 0, got -1"),
+    (lambda: speech.draw(context=-1, rng=0), "context must be an integer of at least 0, got -1"),
     (lambda: speech.split(SPEECH, 9, 0), "n_test must leave a speaker to train on: below 9, got 9"),
     (lambda: speech.split(SPEECH, 0, 0), "n_test must be a positive integer, got 0"),
     (lambda: speech.log_mel(np.zeros(1000)), r"waveform must be of shape .* got \(1000,\)"),
