@@ -307,6 +307,14 @@ def test_a_tone_lights_its_own_band():
         assert abs(speech.log_mel(tone)[5].argmax() - band) <= 1
 
 
+def test_a_click_is_loudest_in_its_own_frame():
+    click = np.zeros(1600)
+    click[5 * 160 + 80] = 1
+    energy = speech.log_mel(click).sum(axis=1)
+    assert energy.argmax() == 5
+    np.testing.assert_allclose(energy[4], energy[6], rtol=0.02)  # the window lies symmetrically
+
+
 def test_a_louder_recording_shifts_all_bands():
     waveform = SPEECH.utterances[0].waveform
     shift = speech.log_mel(10 * waveform) - speech.log_mel(waveform)
