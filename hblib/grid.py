@@ -457,7 +457,7 @@ class LayerPenalty:
 
 def check_shape(shape):
     """Height and width of a grid as integers, or a ValueError."""
-    if len(shape) != 2 or any(side != int(side) or side < 1 for side in shape):
+    if np.shape(shape) != (2,) or any(side != int(side) or side < 1 for side in shape):
         raise ValueError(f"shape must be two whole numbers (height, width) above 0, got {shape}")
     return int(shape[0]), int(shape[1])
 

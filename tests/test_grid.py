@@ -184,6 +184,14 @@ def test_only_the_places_asked_for_are_learned(learn):
     assert names == {None: [], "units": ["positions"], "centres": ["centres"]}[learn]
 
 
+@pytest.mark.parametrize("kind", grid.KINDS)
+def test_a_term_is_its_penalty_of_its_surfaces(kind):
+    H, z = activations(dtype=torch.float32), grid.uniform_positions(20, SHAPE, rng=1)
+    term = GaussianGrid(SHAPE, CENTRES, 0.8, kind, positions=z)
+    expected = surface_penalty(H, Y, log_surfaces(z, CENTRES, 0.8), kind)
+    torch.testing.assert_close(term(H, Y), expected)
+
+
 def user_network():
     torch.manual_seed(0)
     return torch.nn.Sequential(
@@ -248,6 +256,7 @@ def test_hooks_come_off_and_want_a_fresh_pass():
         (lambda: GaussianGrid(SHAPE, CENTRES.T, 1.0), r"centres must have the shape \(..., n, 2"),
         (lambda: GaussianGrid(SHAPE, CENTRES, 1.0, positions=CENTRES), r"\(..., 20, 2\)"),
         (lambda: GaussianGrid((4, 5.5), CENTRES, 1.0), "whole numbers"),
+        (lambda: GaussianGrid(16, CENTRES, 1.0), "shape must be two whole numbers"),
         (lambda: GaussianGrid(SHAPE, CENTRES, 1.0)(activations(), Y + 1), "classes from 0 to 2"),
         (lambda: GaussianGrid(SHAPE, CENTRES, 1.0)(activations(), Y[:3]), "one whole number a sa"),
         (lambda: GaussianGrid(SHAPE, CENTRES, 1.0)(activations() - 1, Y), "must not be negative"),
