@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from hblib import grid, grid_networks
+from hblib import grid, grid_layout, grid_networks
 from hblib.grid import GaussianGrid, LayerPenalty, adjacency_penalty, log_surfaces, surface_penalty
 
 SHAPE = (4, 5)
@@ -366,7 +366,7 @@ def test_what_does_not_fit_is_said_before_any_training():
 
 def test_laying_out_lowers_every_penalty_and_needs_a_grid_a_layer():
     networks = grid_networks.MLPs([0, 1], 6, 3, (20, 20))
-    terms = [GaussianGrid(SHAPE, CENTRES, 1.5) for _ in range(2)]
+    terms = [GaussianGrid(SHAPE, CENTRES, 1.5, kind) for kind in ("kl", "symmetric")]
     hidden = [torch.as_tensor(H) for H in networks.activations(INPUTS)]
     before = [term(H, LABELS) for term, H in zip(terms, hidden)]
     penalty = LayerPenalty(networks.hidden, terms)
@@ -374,6 +374,8 @@ def test_laying_out_lowers_every_penalty_and_needs_a_grid_a_layer():
     assert terms[0].positions.shape == (2, 20, 2)
     for term, H, old in zip(terms, hidden, before):
         assert (term(H, LABELS) < old - 0.01).all()
+        cells = grid_layout.assign(H, LABELS, SHAPE, CENTRES, 1.5, term.kind)
+        np.testing.assert_allclose(term.positions, grid.lattice(SHAPE)[cells])
     with pytest.raises(ValueError, match="one grid.GaussianGrid a layer"):
         grid_networks.lay_out(networks, LayerPenalty(networks.hidden, terms[0]), INPUTS, LABELS)
 
