@@ -74,7 +74,8 @@ def lit(page, layer):
         """layer => {
             const cells = document.querySelectorAll(".hb-panel svg")[layer]
                 .querySelectorAll("rect[fill-opacity]");
-            return [...cells].flatMap((cell, i) => cell.getAttribute("fill-opacity") == 1 ? [i] : []);
+            const bright = (cell) => cell.getAttribute("fill-opacity") == 1;
+            return [...cells].flatMap((cell, i) => (bright(cell) ? [i] : []));
         }""",
         layer,
     )
