@@ -24,7 +24,7 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
     const cells = Array.from({ length: size }, (_, i) => svg("rect", { x: i % width,
       y: Math.floor(i / width), width: 1, height: 1, fill: "var(--hb-u1)" }));
     const ring = svg("circle", { r: 1.3, fill: "none", stroke: "var(--hb-u2)", "stroke-width": 0.28 });
-    const picture = svg("svg", { viewBox: `-0.1 -0.1 ${width + 0.2} ${height + 0.2}`, role: "img" },
+    const picture = svg("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, role: "img" },
       svg("rect", { width, height, fill: "var(--hb-zero)" }), ...cells, ring);
     return { cells, ring, picture, node: el("div", { class: "hb-panel" },
       el("p", { class: "hb-title" }, `Layer ${l + 1}`), picture) };
@@ -105,6 +105,7 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
     position.node,
     ribbon,
     saying,
-    el("div", { class: "hb-panels" }, ...layers.map(({ node }) => node)));
+    el("div", { class: "hb-panels", style: "gap: 0.4rem; grid-template-columns: " +
+      "repeat(auto-fit, minmax(6rem, 1fr))" }, ...layers.map(({ node }) => node)));
   position.start();
 });
