@@ -1,12 +1,9 @@
 """The film of chapter 7 on a page of its own: steps, keyboard, playing, less motion."""
 
 import base64
-import json
-from pathlib import Path
 
 import pytest
 
-STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 LABELS = [0, 0, 0, 1, 1, 1]
 N_FRAMES, SIDE = len(LABELS), 3
 
@@ -36,36 +33,9 @@ DATA = {
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    scripts = "".join(
-        f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>"
-        for name in ("hb-fig.js", "hb-fig-grid.js")
-    )
-    path = tmp_path_factory.mktemp("site") / "film.html"
-    path.write_text(
-        '<!doctype html><title>film</title><hb-fig kind="grid-film">'
-        f'<script type="application/json">{json.dumps(DATA)}</script>'
-        f'<div class="hb-fig-still">still</div></hb-fig>{scripts}',
-        encoding="utf-8",
-    )
-    return path.as_uri()
-
-
-@pytest.fixture
-def open_film(browser, address):
-    pages, faults = [], []
-
-    def opened(**options):
-        page = browser.new_page(**options)
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto(address)
-        pages.append(page)
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-    assert not faults
+def open_film(write_figure, open_page):
+    address = write_figure("grid", "grid-film", DATA)
+    return lambda **options: open_page(address, **options)
 
 
 def lit(page, layer):
