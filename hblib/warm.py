@@ -96,6 +96,7 @@ def _nurse(address, names):
             if key.fileobj is sys.stdin:
                 for pid in kernels.values():
                     _signal(pid, signal.SIGKILL)
+                    _end_group(pid)
                 return
             if key.fileobj is server:
                 caller, _ = server.accept()
@@ -109,6 +110,7 @@ def _nurse(address, names):
         for caller, pid in list(kernels.items()):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
+                _end_group(pid)
                 del kernels[caller]
                 if caller in selector.get_map():
                     selector.unregister(caller)
@@ -150,6 +152,12 @@ def _received(caller):
 def _signal(pid, number):
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _end_group(pid):
+    """End what a kernel has started, such as the workers of joblib: they would wait for more."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 # --- the stand-in --------------------------------------------------------------------------------
