@@ -17,6 +17,7 @@ FOR_INSTRUCTORS = {"hidden-test", "mistake", "worked", "teaching"}
 
 _OPENING = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}\s*(.*)$")
 _OPTION = re.compile(r"^:([\w-]+):\s*(.*)$")
+_ROLE = re.compile(r"\{[a-z:]+\}`")
 _ANSWER = re.compile(r"^- (?:\[( |x)\] )?(.*)$")
 
 
@@ -198,6 +199,8 @@ def parse(text, path=Path()):
     if match is None:
         raise ValueError("the source must begin with its front matter between two lines '---'")
     front = yaml.safe_load(match[1])
+    if role := _ROLE.search(text):
+        raise ValueError(f"{role[0]} means something in the book only, and sheets are notebooks, too")
     sections = re.split(r"^(?=## )", match[2], flags=re.M)
     collected = {"quiz": [], "predict": [], "slide": []}
 

@@ -9,7 +9,6 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
-from docutils import nodes
 from hb_html import tag
 from sphinx.util.docutils import SphinxDirective
 
@@ -68,7 +67,7 @@ class _Question(SphinxDirective):
     def answer(self, question, number, kind, *more):
         """One answer with its button (hidden until the script makes it work)."""
         id = f"{self.name}-{question.name}-{number}"
-        button = tag("input", type=kind, id=id, name=f"{self.name}-{question.name}", hidden="")
+        button = tag("input", type=kind, id=id, name_=f"{self.name}-{question.name}", hidden="")
         label = tag("label", *self.text(question.answers[number].text), for_=id)
         right = "" if question.answers[number].right else None
         return tag("li", button, label, *more, data_right=right)

@@ -78,11 +78,14 @@
     const figure = [...document.querySelectorAll("figure.hb-figure")].find(
       (node) => box.compareDocumentPosition(node) & Node.DOCUMENT_POSITION_FOLLOWING);
     if (!figure) return;
-    const cover = figure.closest(".cell_output") ?? figure;
+    /* Covered are the figure and the text right after it, which tells what the figure shows. */
+    const covered = [figure.closest(".cell_output") ?? figure];
+    for (let node = figure.closest(".cell")?.nextElementSibling;
+      node && !node.matches(".cell, section, .hb-quiz"); node = node.nextElementSibling) covered.push(node);
     const q = prepare(box, "Show the figure");
     const after = box.querySelector(".hb-said");
     const show = (now) => {
-      cover.classList.toggle("hb-covered", !now);
+      for (const node of covered) node.classList.toggle("hb-covered", !now);
       after?.toggleAttribute("hidden", !now);
       q.done.hidden = now;
       q.again.hidden = !now;
@@ -97,7 +100,8 @@
     };
     q.done.addEventListener("click", reveal);
     q.again.addEventListener("click", () => { q.forget(); show(false); });
-    show(false);
+    const sought = document.getElementById(location.hash.slice(1));
+    show(covered.some((node) => node.contains(sought)));
     if (q.restore()) reveal();
   };
 
