@@ -105,17 +105,17 @@ def _script(text):
 def _slide(slide, chapter, notes):
     text, _, spoken = slide.body.partition("\nNote:")
     parts = [f"<h2>{_RENDER.renderInline(slide.title)}</h2>"]
+    body = f"<div>{_RENDER.render(text)}</div>"
     if beginning := slide.options.get("figure"):
         caption, alt, address = figure(chapter, beginning)
-        parts.append(
-            f'<figure><img src="{address}" alt="{html.escape(alt)}">'
-            f"<figcaption>{_RENDER.renderInline(caption)}</figcaption></figure>"
+        body = (
+            f'<div class="beside"><figure><img src="{address}" alt="{html.escape(alt)}">'
+            f"<figcaption>{_RENDER.renderInline(caption)}</figcaption></figure>{body}</div>"
         )
-    parts.append(f"<div>{_RENDER.render(text)}</div>")
+    parts.append(body)
     if notes and spoken.strip():
         parts.append(f'<aside class="notes">{_RENDER.render(spoken.strip())}</aside>')
-    kind = ' class="with-figure"' if beginning else ""
-    return f"<section{kind}>{''.join(parts)}</section>"
+    return f"<section>{''.join(parts)}</section>"
 
 
 def _mathjax():

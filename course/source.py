@@ -200,7 +200,7 @@ def parse(text, path=Path()):
         raise ValueError("the source must begin with its front matter between two lines '---'")
     front = yaml.safe_load(match[1])
     if role := _ROLE.search(text):
-        raise ValueError(f"{role[0]} means something in the book only, and sheets are notebooks, too")
+        raise ValueError(f"{role[0]} means nothing in a notebook, which a sheet is, too")
     sections = re.split(r"^(?=## )", match[2], flags=re.M)
     collected = {"quiz": [], "predict": [], "slide": []}
 

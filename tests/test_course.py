@@ -134,7 +134,7 @@ def test_questions_are_placed_in_the_chapter(sheet):
         (lambda text: text.replace(":::{hint}", ":::{hunt}", 1), "no fence 'hunt'"),
         (lambda text: text.replace(":tags: [setup]", ":tags: [set-up]", 1), "one tag of"),
         (lambda text: text + "\n:::{hint}\nlost", "not closed"),
-        (lambda text: text + "\nsee {cite}`x`\n", "means something in the book only"),
+        (lambda text: text + "\nsee {cite}`x`\n", "means nothing in a notebook"),
         (lambda text: re.sub(r":::\{about\}.*?\n:::\n", "", text, count=1, flags=re.S), "no about"),
     ],
 )
