@@ -277,20 +277,27 @@ def words(text):
     return " ".join(re.findall(r"\w+", text))
 
 
+IDIOM = re.compile(r"rng np random default_rng \w+")  # a line that says nothing about a solution
+
+
 def secrets(sheet):
     """Lines for instructors only: of solutions, hidden tests, mistakes, notes; 4 words or more."""
-    lines = []
+    lines, shown = [], set()
     for exercise in sheet.exercises:
+        shown |= set(map(words, "\n".join(grade.stubs(exercise)).splitlines()))
         for block in exercise.of("solution"):
-            kept = set(map(str.strip, "\n".join(grade.stubs(exercise)).splitlines()))
-            lines += [line for line in block.body.splitlines() if line.strip() not in kept]
+            lines += block.body.splitlines()
         for block in exercise.of("hidden-test", "worked", "teaching", "mistake"):
             lines += re.sub(r"\$[^$]*\$", "\n", block.body).splitlines()
         lines += [mistake.title for mistake in exercise.of("mistake")]
     for slide in sheet.slides:
         lines += re.sub(r"\$[^$]*\$", "\n", slide.body.partition("\nNote:")[2]).splitlines()
-    lines = {words(line.replace("# SOLUTION", "")) for line in lines}
-    return {line for line in lines if len(line.split()) >= 4 and len(line) >= 20}
+    lines = {words(line.replace("# SOLUTION", "")) for line in lines} - shown
+    return {
+        line
+        for line in lines
+        if len(line.split()) >= 4 and len(line) >= 20 and not IDIOM.fullmatch(line)
+    }
 
 
 def published(folder):
