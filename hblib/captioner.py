@@ -129,7 +129,7 @@ class Captioner:
 
     def begin(self, codes):
         """State of the decoder before the first word, one row a code; see `step`."""
-        codes = self._check(codes)
+        codes = checked_codes(codes, self.n_latent)
         with torch.no_grad():
             return self.network.begin(torch.as_tensor(codes))
 
@@ -195,7 +195,9 @@ class Captioner:
                 1
             )
 
-        written = self._write(np.repeat(self._check(codes), n_samples, axis=0), choose)
+        written = self._write(
+            np.repeat(checked_codes(codes, self.n_latent), n_samples, axis=0), choose
+        )
         return [written[i : i + n_samples] for i in range(0, len(written), n_samples)]
 
     def beam(self, codes, width):
@@ -213,7 +215,7 @@ class Captioner:
         """
         if not isinstance(width, int | np.integer) or width < 1:
             raise ValueError(f"width must be a positive integer, got {width!r}")
-        return [self._beam(code[None], int(width)) for code in self._check(codes)]
+        return [self._beam(code[None], int(width)) for code in checked_codes(codes, self.n_latent)]
 
     def _beam(self, code, width):
         state, words, totals, written = self.begin(code), np.array([END]), np.zeros(1), [()]
@@ -240,16 +242,17 @@ class Captioner:
 
     def _write(self, codes, choose):
         state = self.begin(codes)
-        words = np.full(len(state), END)
-        written, going = [], np.ones(len(state), bool)
-        for _ in range(MAX_WORDS):
+        words, going = np.full(len(state), END), np.arange(len(state))
+        written = np.full((len(state), MAX_WORDS), END)
+        for position in range(MAX_WORDS):
             log_probability, state = self.step(state, words)
-            words = np.where(going, choose(log_probability), END)
-            going &= words != END
-            written.append(words)
-            if not going.any():
+            words = choose(log_probability)
+            more = words != END  # no time is spent on captions that have ended
+            words, going, state = words[more], going[more], state[more]
+            written[going, position] = words
+            if len(going) == 0:
                 break
-        return [_sentence(row) for row in np.stack(written, axis=1)]
+        return [_sentence(row) for row in written]
 
     def log_probability(self, codes, captions):
         """Log-probability that the decoder gives to captions, their ends included.
@@ -264,7 +267,7 @@ class Captioner:
         -------
         numpy.ndarray of float64, shape (n,)
         """
-        codes = self._check(codes)
+        codes = checked_codes(codes, self.n_latent)
         if len(captions) != len(codes):
             raise ValueError(
                 f"captions must be one a code, got {len(captions)} captions and {len(codes)} codes"
@@ -279,14 +282,15 @@ class Captioner:
         """Write the network to a file that `load` reads."""
         torch.save({"settings": _settings(self), "weights": self.network.state_dict()}, path)
 
-    def _check(self, codes):
-        codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.n_latent or len(codes) == 0:
-            raise ValueError(
-                f"codes must have the shape (n, {self.n_latent}) with n at least 1, "
-                f"got {codes.shape}"
-            )
-        return codes
+
+def checked_codes(codes, n_latent):
+    """Codes as float32, refused unless of the shape (n, n_latent) with n at least 1."""
+    codes = np.asarray(codes, dtype=np.float32)
+    if codes.ndim != 2 or codes.shape[1] != n_latent or len(codes) == 0:
+        raise ValueError(
+            f"codes must have the shape (n, {n_latent}) with n at least 1, got {codes.shape}"
+        )
+    return codes
 
 
 def train(
@@ -294,12 +298,12 @@ def train(
     n_latent=256,
     bottleneck="relu",
     seed=0,
-    n_epochs=3,
+    n_epochs=4,
     *,
-    n_pretraining=2,
+    n_pretraining=1,
     n_hidden=128,
     n_embedding=64,
-    batch_size=48,
+    batch_size=24,
     learning_rate=1e-2,
 ):
     """Train encoder and decoder on the captions of pictures.
@@ -372,12 +376,13 @@ def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, 
     first = np.cumsum(n_captions) - n_captions
     labels = torch.zeros(len(n_captions), len(WORDS))  # share of the captions that have the word
     picture = torch.as_tensor(np.repeat(np.arange(len(n_captions)), n_captions))
-    present = functional.one_hot(tokens.clamp(min=0), len(WORDS)).amax(dim=1)
-    labels.index_add_(0, picture, present.float()).div_(torch.as_tensor(n_captions)[:, None])
+    present = torch.zeros(len(tokens), len(WORDS)).scatter_(1, tokens.clamp(min=END), 1.0)
+    labels.index_add_(0, picture, present).div_(torch.as_tensor(n_captions)[:, None])
 
     rng = np.random.default_rng(seed)
     parameters = [*network.parameters(), *to_labels.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+    # The training is short: the sizes of gradients are averaged over tens of steps, not thousands.
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.98), fused=True)
     n_batches = max(1, len(images) // batch_size)  # equal parts: none has a single picture
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,
