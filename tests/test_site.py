@@ -42,7 +42,7 @@ def site():
 @pytest.fixture(scope="session")
 def pages(site):
     """Name -> parsed page, of all pages with text in them."""
-    found = sorted([*site.glob("book/*.html"), *site.glob("notebooks/*.html")])
+    found = sorted([*site.glob("book/**/*.html"), *site.glob("notebooks/*.html")])
     found += [site / "search.html", site / "genindex.html"]
     assert len(found) > 5
     return {path.relative_to(site).as_posix(): parse(path) for path in found}

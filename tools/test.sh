@@ -27,6 +27,7 @@ done
     "skipped. On Debian or Ubuntu 'sudo apt-get install chromium' brings one."
 
 stage "site" sh tools/site.sh
+stage "course" sh tools/course.sh
 stage "library, set-up and site tests" \
     .venv/bin/python -m pytest tests -n "$workers" --dist loadfile
 stage "chapters rerun and compared" \
