@@ -4,93 +4,19 @@ The tests look at the book already built in ``_build/html`` (it is built first i
 Those that need a browser use Debian's chromium and are skipped, with the reason, without one.
 """
 
-import functools
-import http.server
 import json
 import re
 import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
+from built_site import ROOT, SITE, build, parse, settle
 
 from hblib import claims, execute
 
-ROOT = Path(__file__).resolve().parents[1]
-SITE = ROOT / "_build" / "html"
 PHONE = {"width": 390, "height": 844}
-
-
-def build(root):
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "-W", "--keep-going"]
-    return subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(scope="session")
-def site():
-    if not (SITE / "index.html").is_file():
-        result = build(ROOT)
-        assert result.returncode == 0, result.stdout + result.stderr
-    return SITE
-
-
-@pytest.fixture(scope="session")
-def pages(site):
-    """Name -> parsed page, of all pages with text in them."""
-    found = sorted([*site.glob("book/*.html"), *site.glob("notebooks/*.html")])
-    found += [site / "search.html", site / "genindex.html"]
-    assert len(found) > 5
-    return {path.relative_to(site).as_posix(): parse(path) for path in found}
-
-
-def parse(path):
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
-@pytest.fixture(scope="session")
-def chapters(pages):
-    names = [name for name in pages if name.startswith("notebooks/")]
-    if not names:
-        pytest.skip("no chapter is in the table of contents yet")
-    return names
-
-
-@pytest.fixture
-def tab(browser):
-    """A function that opens a fresh page; keyword arguments are those of a browser context."""
-    contexts = []
-
-    def new_page(**options):
-        contexts.append(browser.new_context(**options))
-        return contexts[-1].new_page()
-
-    yield new_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="session")
-def server(site):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-
-
-def settle(page, url):
-    """Open a page and wait until its mathematics is set."""
-    page.goto(url, wait_until="load")
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => 0)")
 
 
 # ---------------------------------------------------------------- the pages as files

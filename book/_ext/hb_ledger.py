@@ -1,5 +1,7 @@
 """The ledger of claims, and the counts and verdicts that other pages quote from it."""
 
+import posixpath
+
 from docutils import nodes
 from hb_evidence import EvidenceDirective, evidence
 from hb_html import badge, in_box, tag, with_math
@@ -34,6 +36,23 @@ class ClaimsCount(SphinxRole):
             message = f"claims-count knows {', '.join(numbers)}, not {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
         return [nodes.Text(str(numbers[self.text]))], []
+
+
+class Claim(SphinxRole):
+    """``{claim}`rotation.reflections```: a claim's verdict, as a link to its row in the ledger."""
+
+    def run(self):
+        known = evidence(self.env)
+        if known is None:
+            return [], []
+        verdicts = known.table.set_index("id")["verdict"]
+        if self.text not in verdicts:
+            message = f"there is no claim {self.text!r}."
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        page = posixpath.relpath("book/ledger.html", posixpath.dirname(self.env.docname))
+        label = badge(verdicts[self.text])
+        where = f"{page}#{claims.ledger_anchor(self.text)}"
+        return [tag("a", label, href=where, class_="hb-cited-claim", title=self.text)], []
 
 
 class Verdict(SphinxRole):
@@ -143,6 +162,7 @@ class ClaimsLedger(EvidenceDirective):
 
 def setup(app):
     app.add_role("claims-count", ClaimsCount())
+    app.add_role("claim", Claim())
     app.add_role("verdict", Verdict())
     app.add_directive("claims-summary", ClaimsSummary)
     app.add_directive("claims-ledger", ClaimsLedger)
