@@ -170,7 +170,6 @@ def test_no_request_leaves_the_site_and_none_fails(site, pages, tab, request, sc
     page.locator("#search-results li").first.wait_for()
     foreign = [url for url in asked if not url.startswith((base, "data:", "blob:"))]
     assert not foreign and not faults, "\n".join(foreign + faults)
-    assert any("mathjax" in url for url in asked)
 
 
 def test_mathematics_is_set(tab, pages):
@@ -308,40 +307,6 @@ def test_without_scripts_a_still_picture_stands_for_the_figure(tab, explorable):
     page.goto(explorable.as_uri())
     assert page.locator("hb-fig .hb-fig-still").first.is_visible()
     assert page.locator(".hb-fig-live").count() == 0
-
-
-# ---------------------------------------------------------------- accessibility
-
-
-def serious_faults(page, names, options):
-    axe = pytest.importorskip("axe_playwright_python", reason="no axe-playwright-python")
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    # Left out: what MathJax draws, which has its own text for screen readers, and all listings but
-    # the first of a page; both have thousands of nodes.
-    context = {"exclude": [["mjx-container"], [".cell ~ .cell div.highlight"]]}
-    run = "([context, options]) => axe.run(context, options).then(r => r.violations)"
-    found = []
-    for name in names:
-        settle(page, (SITE / name).as_uri())
-        page.evaluate(script)
-        for fault in page.evaluate(run, [context, {"resultTypes": ["violations"], **options}]):
-            if fault["impact"] in ("serious", "critical"):
-                found += [f"{name}: {fault['id']}: {n['html'][:140]}" for n in fault["nodes"][:3]]
-    return found
-
-
-def test_axe_finds_nothing_serious(tab, pages):
-    found = serious_faults(tab(), pages, {"rules": {"color-contrast": {"enabled": False}}})
-    assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_is_sufficient(tab, pages, scheme):
-    # Slow on long pages, and all chapters look alike: the pages of the book and one chapter.
-    names = [name for name in pages if not name.startswith("notebooks/")]
-    names += [name for name in pages if name.startswith("notebooks/")][:1]
-    found = serious_faults(tab(color_scheme=scheme), names, {"runOnly": ["color-contrast"]})
-    assert not found, "\n".join(found)
 
 
 # ---------------------------------------------------------------- a faulty book is not built

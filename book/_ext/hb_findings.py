@@ -15,6 +15,7 @@ import yaml
 from docutils import nodes
 from hb_evidence import EvidenceDirective
 from hb_html import badge, tag
+from hb_outputs import classes
 from sphinx.util import logging
 
 from hblib import claims
@@ -82,7 +83,7 @@ class Findings(EvidenceDirective):
         (folder / name).write_bytes(png)
         uri = "/" + (folder / name).relative_to(Path(self.env.srcdir)).as_posix()
         words = nodes.caption("", "", *self.parse_text_to_nodes(caption)[0].children)
-        return nodes.figure("", nodes.image(uri=uri, alt=alt), words, classes=["hb-figure"])
+        return nodes.figure("", nodes.image(uri=uri, alt=alt), words, classes=classes(png))
 
     def verdicts(self, known, chapter):
         table = known.table[known.table["chapter"] == chapter]
