@@ -67,6 +67,7 @@ def tab(browser):
 
     def new_page(**options):
         contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(120_000)  # a busy machine is no fault of the page
         return contexts[-1].new_page()
 
     yield new_page

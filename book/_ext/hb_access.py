@@ -32,6 +32,8 @@ def mend(soup):
             for cell in head.parent.select("tbody > tr > td:first-child"):
                 cell.name = "th"
             head.decompose()
+    for table in soup.select("table.indextable"):  # columns of words, not a table
+        table["role"] = "presentation"
     for cell in soup.select("thead th"):
         cell["scope"] = "col"
     for cell in soup.select("tbody th"):

@@ -83,6 +83,9 @@ def drop_scripts(soup, figures):
             keep = True
         if not keep:
             script.decompose()
+    if not soup.select_one("[class*='sd-']"):
+        for link in soup.select("link[href*='sphinx-design']"):
+            link.decompose()
     for script in soup.find_all("script", string=re.compile("thebe|kernelName")):
         script.decompose()
     if not soup.select_one(NEEDED_BY["togglebutton.js"]):
