@@ -240,16 +240,17 @@ class Captioner:
 
     def _write(self, codes, choose):
         state = self.begin(codes)
-        words = np.full(len(state), END)
-        written, going = [], np.ones(len(state), bool)
-        for _ in range(MAX_WORDS):
+        words, going = np.full(len(state), END), np.arange(len(state))
+        written = np.full((len(state), MAX_WORDS), END)
+        for position in range(MAX_WORDS):
             log_probability, state = self.step(state, words)
-            words = np.where(going, choose(log_probability), END)
-            going &= words != END
-            written.append(words)
-            if not going.any():
+            words = choose(log_probability)
+            more = words != END  # no time is spent on captions that have ended
+            words, going, state = words[more], going[more], state[more]
+            written[going, position] = words
+            if len(going) == 0:
                 break
-        return [_sentence(row) for row in np.stack(written, axis=1)]
+        return [_sentence(row) for row in written]
 
     def log_probability(self, codes, captions):
         """Log-probability that the decoder gives to captions, their ends included.
@@ -294,12 +295,12 @@ def train(
     n_latent=256,
     bottleneck="relu",
     seed=0,
-    n_epochs=3,
+    n_epochs=4,
     *,
-    n_pretraining=2,
+    n_pretraining=1,
     n_hidden=128,
     n_embedding=64,
-    batch_size=48,
+    batch_size=24,
     learning_rate=1e-2,
 ):
     """Train encoder and decoder on the captions of pictures.
@@ -372,12 +373,13 @@ def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, 
     first = np.cumsum(n_captions) - n_captions
     labels = torch.zeros(len(n_captions), len(WORDS))  # share of the captions that have the word
     picture = torch.as_tensor(np.repeat(np.arange(len(n_captions)), n_captions))
-    present = functional.one_hot(tokens.clamp(min=0), len(WORDS)).amax(dim=1)
-    labels.index_add_(0, picture, present.float()).div_(torch.as_tensor(n_captions)[:, None])
+    present = torch.zeros(len(tokens), len(WORDS)).scatter_(1, tokens.clamp(min=END), 1.0)
+    labels.index_add_(0, picture, present).div_(torch.as_tensor(n_captions)[:, None])
 
     rng = np.random.default_rng(seed)
     parameters = [*network.parameters(), *to_labels.parameters()]
-    optimiser = torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+    # The training is short: the sizes of gradients are averaged over tens of steps, not thousands.
+    optimiser = torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, 0.98), fused=True)
     n_batches = max(1, len(images) // batch_size)  # equal parts: none has a single picture
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser,

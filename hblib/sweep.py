@@ -208,11 +208,21 @@ def stability(path):
     -------
     dict of str to Stability
         By claim, in the order of the chapter.
+
+    Raises
+    ------
+    ValueError
+        If the chapter has a parameter that the results do not have.
     """
     path = Path(path)
     notebook = execute.find_chapter(_root_of(path), path.stem)
     table = read_results(path)
     names = list(_defaults(notebook))
+    if missing := set(names) - set(table):
+        raise ValueError(
+            f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter "
+            f"has changed since, sweep it again with 'hb sweep {path.stem}'"
+        )
     varied = [name for name in names if table[name].nunique(dropna=False) > 1]
     runs = [(_label(rows.iloc[0], varied), rows) for _, rows in table.groupby("run", sort=False)]
     result = {}

@@ -141,6 +141,17 @@ def test_stability_counts_the_settings_in_which_a_verdict_holds(swept):
     }
 
 
+def test_a_table_without_a_parameter_of_the_chapter_is_refused(swept):
+    _, path = swept
+    text = path.read_text()
+    path.write_text(text.replace(",k,", ",q,"))
+    try:
+        with pytest.raises(ValueError, match="no column for the parameter 'k' of 01_a"):
+            sweep.stability(path)
+    finally:
+        path.write_text(text)
+
+
 def test_resuming_redoes_only_what_failed(swept):
     book, path = swept
     before, already = path.read_bytes(), len(_journal(book))

@@ -113,7 +113,9 @@
     const panel = (title, ...children) => el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, title), ...children);
     const whole = panel("The sentences of the sum", scroll, said);
     whole.style.marginTop = "1rem";
-    stage.append(el("label", {}, "Picture ", choice),
+    const chooser = el("label", {}, "Picture ", choice);
+    chooser.style.display = "block"; /* so that the width of the page limits the list */
+    stage.append(chooser,
       el("div", { class: "hb-panels" }, panel("The picture", image), panel("Its atoms", list)), whole);
     turn();
   });
