@@ -40,6 +40,7 @@ NEEDED_BY = {
     "hb-ledger.js": "table.hb-ledger",
     "hb-fig.js": "hb-fig",
     "hb-reader.js": "[data-note]",
+    "hb-quiz.js": ".hb-quiz",
 }
 UNUSED = ["scripts/fontawesome.js", "scripts/fontawesome.js.LICENSE.txt", "sphinx-thebe.js"]
 

@@ -4,6 +4,7 @@ Everything is made from the written pages, so that it holds for every chapter, t
 """
 
 import html
+import posixpath
 import re
 from copy import copy
 from pathlib import PurePosixPath
@@ -177,9 +178,7 @@ def equip(soup, docname, book, terms):
     """Do all of this to one parsed page."""
     if soup.select_one("article > section > h1") is None:
         return
-    glossary_page = "/".join([".."] * docname.count("/") + ["book/glossary.html"])
-    if docname.startswith("book/"):
-        glossary_page = "glossary.html"
+    glossary_page = posixpath.relpath("book/glossary.html", posixpath.dirname(docname) or ".")
     if docname not in ("book/glossary", "book/index"):
         link_terms(soup, terms, glossary_page)
     add_notes(soup, terms)
