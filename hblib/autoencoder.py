@@ -260,9 +260,10 @@ class Autoencoder:
             In [0, 1].
         """
         codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.settings.n_latent:
+        if codes.ndim != 2 or codes.shape[1] != self.settings.n_latent or len(codes) == 0:
             raise ValueError(
-                f"codes must have the shape (n, {self.settings.n_latent}), got {codes.shape}"
+                f"codes must have the shape (n, {self.settings.n_latent}) with n of at least 1, "
+                f"got {codes.shape}"
             )
         if not np.isfinite(codes).all():
             raise ValueError("codes contain values that are not finite (NaN or infinity)")
@@ -334,14 +335,17 @@ class Autoencoder:
         return parameters.chunk(2, dim=1)
 
     def _in_batches(self, function, data):
+        whole = None
         with torch.no_grad():
-            parts = [
-                function(_as_tensor(data[start : start + 500]))
-                for start in range(0, len(data), 500)
-            ]
-        if isinstance(parts[0], list):
-            return [torch.cat(layer).numpy() for layer in zip(*parts)]
-        return torch.cat(parts).numpy()
+            for start in range(0, len(data), 250):
+                parts = function(_as_tensor(data[start : start + 250]))
+                several = isinstance(parts, list)
+                parts = parts if several else [parts]
+                if whole is None:
+                    whole = [np.empty((len(data), *part.shape[1:]), np.float32) for part in parts]
+                for array, part in zip(whole, parts):
+                    array[start : start + len(part)] = part
+        return whole if several else whole[0]
 
 
 def load(path):

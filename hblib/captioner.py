@@ -129,7 +129,7 @@ class Captioner:
 
     def begin(self, codes):
         """State of the decoder before the first word, one row a code; see `step`."""
-        codes = self._check(codes)
+        codes = checked_codes(codes, self.n_latent)
         with torch.no_grad():
             return self.network.begin(torch.as_tensor(codes))
 
@@ -195,7 +195,9 @@ class Captioner:
                 1
             )
 
-        written = self._write(np.repeat(self._check(codes), n_samples, axis=0), choose)
+        written = self._write(
+            np.repeat(checked_codes(codes, self.n_latent), n_samples, axis=0), choose
+        )
         return [written[i : i + n_samples] for i in range(0, len(written), n_samples)]
 
     def beam(self, codes, width):
@@ -213,7 +215,7 @@ class Captioner:
         """
         if not isinstance(width, int | np.integer) or width < 1:
             raise ValueError(f"width must be a positive integer, got {width!r}")
-        return [self._beam(code[None], int(width)) for code in self._check(codes)]
+        return [self._beam(code[None], int(width)) for code in checked_codes(codes, self.n_latent)]
 
     def _beam(self, code, width):
         state, words, totals, written = self.begin(code), np.array([END]), np.zeros(1), [()]
@@ -265,7 +267,7 @@ class Captioner:
         -------
         numpy.ndarray of float64, shape (n,)
         """
-        codes = self._check(codes)
+        codes = checked_codes(codes, self.n_latent)
         if len(captions) != len(codes):
             raise ValueError(
                 f"captions must be one a code, got {len(captions)} captions and {len(codes)} codes"
@@ -280,14 +282,15 @@ class Captioner:
         """Write the network to a file that `load` reads."""
         torch.save({"settings": _settings(self), "weights": self.network.state_dict()}, path)
 
-    def _check(self, codes):
-        codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.n_latent or len(codes) == 0:
-            raise ValueError(
-                f"codes must have the shape (n, {self.n_latent}) with n at least 1, "
-                f"got {codes.shape}"
-            )
-        return codes
+
+def checked_codes(codes, n_latent):
+    """Codes as float32, refused unless of the shape (n, n_latent) with n at least 1."""
+    codes = np.asarray(codes, dtype=np.float32)
+    if codes.ndim != 2 or codes.shape[1] != n_latent or len(codes) == 0:
+        raise ValueError(
+            f"codes must have the shape (n, {n_latent}) with n at least 1, got {codes.shape}"
+        )
+    return codes
 
 
 def train(

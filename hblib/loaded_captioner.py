@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hblib.captioner import checked_codes
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -38,23 +40,17 @@ class Loaded:
 
     def greedy(self, codes):
         """The likeliest caption of each code, as the decoder finds it: list of str."""
-        return list(self.write(self._check(codes)))
+        return list(self.write(checked_codes(codes, self.n_latent)))
 
     def sample(self, codes, n_samples, rng):
         """Captions at random, `n_samples` a code: list of list of str."""
         if self.write_samples is None:
             raise ValueError("write_samples was not given: this decoder cannot sample")
         rng = np.random.default_rng(rng)
-        return [list(some) for some in self.write_samples(self._check(codes), n_samples, rng)]
-
-    def _check(self, codes):
-        codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.n_latent or len(codes) == 0:
-            raise ValueError(
-                f"codes must have the shape (n, {self.n_latent}) with n at least 1, "
-                f"got {codes.shape}"
-            )
-        return codes
+        return [
+            list(some)
+            for some in self.write_samples(checked_codes(codes, self.n_latent), n_samples, rng)
+        ]
 
 
 def load_codes(codes, write, write_samples=None):

@@ -358,13 +358,15 @@ def _client(scheduler, workers):
     if scheduler is None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
-        return Client(
+        client = Client(
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         )
+        client.register_plugin(_share_of_cores(workers))
+        return client
     try:
         client = Client(scheduler, timeout="10s")
     except (OSError, ValueError):
@@ -373,6 +375,23 @@ def _client(scheduler, workers):
         client.close()
         raise ValueError("a run needs a worker to itself: start them with --nthreads 1")
     return client
+
+
+def _share_of_cores(workers):
+    """A plugin that gives each worker, and what it starts, cores of its own where that can be."""
+    from distributed import WorkerPlugin
+
+    class ShareOfCores(WorkerPlugin):
+        name = "share-of-cores"
+
+        def setup(self, worker):
+            # Runs whose threads meet on the same cores wait for each other: 1.3 times the time.
+            if hasattr(os, "sched_setaffinity"):  # macOS has none
+                cores = sorted(os.sched_getaffinity(0))
+                mine = cores[worker.name % len(cores) :: workers]
+                os.sched_setaffinity(0, mine)
+
+    return ShareOfCores()
 
 
 # The table

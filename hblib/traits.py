@@ -181,8 +181,7 @@ def name_by_top(components, has, n_top):
     score : numpy.ndarray, (n_directions,)
         See `hblib.attributes.agreement`.
     """
-    top, _ = attributes.top_inputs(components, n_top)
-    score, trait = attributes.agreement(top, has)
+    score, trait = attributes.agreement(_top(components, n_top), has)
     return trait, score
 
 
@@ -209,8 +208,7 @@ def precision_at(components, has, trait, n_top):
     array([0.5])
     """
     has = np.asarray(has, dtype=bool)
-    top, _ = attributes.top_inputs(components, n_top)
-    hits = has[top, np.asarray(trait)[:, None]]
+    hits = has[_top(components, n_top), np.asarray(trait)[:, None]]
     return hits.mean(axis=1) - has.mean(axis=0)[trait]
 
 
@@ -318,11 +316,25 @@ def measurements(images):
 # --- helpers -------------------------------------------------------------------------------------
 
 
+def _top(components, n_top):
+    """The inputs with the largest component along each direction, (n_directions, n_top)."""
+    components = np.asarray(components)
+    if components.ndim != 2 or not 1 <= n_top <= len(components):
+        raise ValueError(
+            "components must be a table with one row an input and n_top lie between 1 and their "
+            f"number, got the shape {components.shape} and {n_top!r}"
+        )
+    # Along an atom most components are zero. A stable sort passes over such runs; partitioning, as
+    # in `attributes.top_inputs`, takes ten times as long where so many are equal.
+    return np.argsort(-components.T, axis=1, kind="stable")[:, :n_top]
+
+
 def _blocks(images):
-    n, height, width, colours = images.shape
-    height, width = height - height % 2, width - width % 2
-    blocks = images[:, :height, :width].reshape(n, height // 2, 2, width // 2, 2, colours)
-    means = blocks.mean(axis=(2, 4), dtype=np.float32).reshape(n, -1)
+    """Means over blocks of two by two pixels, in [0, 1], one row a picture."""
+    height, width = (side - side % 2 for side in images.shape[1:3])
+    images = images[:, :height, :width]
+    rows = images[:, ::2].astype(np.float32) + images[:, 1::2]
+    means = (rows[:, :, ::2] + rows[:, :, 1::2]).reshape(len(images), -1) / 4
     return means / 255 if images.dtype == np.uint8 else means
 
 

@@ -1,11 +1,15 @@
 import functools
 import http.server
+import json
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 from built_site import ROOT, SITE, build, parse
 from fake_book import Book
+
+STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 
 
 @pytest.fixture
@@ -30,6 +34,45 @@ def browser():
         chromium = playwright.chromium.launch(executable_path=program, args=arguments)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def write_figure(tmp_path_factory):
+    """Writes an explorable figure to a page of its own and gives the page's address."""
+
+    def write(name, kind, data):
+        scripts = "".join(
+            f"<script>{(STATIC / script).read_text(encoding='utf-8')}</script>"
+            for script in ("hb-fig.js", f"hb-fig-{name}.js")
+        )
+        path = tmp_path_factory.mktemp("site") / f"{name}.html"
+        path.write_text(
+            f'<!doctype html><title>{name}</title><hb-fig kind="{kind}">'
+            f'<script type="application/json">{json.dumps(data)}</script>'
+            f'<div class="hb-fig-still">still</div></hb-fig>{scripts}',
+            encoding="utf-8",
+        )
+        return path.as_uri()
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def open_page(browser):
+    """Opens addresses in the browser; in the end no page may have raised an error."""
+    pages, faults = [], []
+
+    def opened(address, **options):
+        page = browser.new_page(**options)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(address)
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+    assert not faults
 
 
 # ---------------------------------------------------------------- the built site

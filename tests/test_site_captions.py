@@ -1,11 +1,7 @@
 """The explorable figure of chapter 6 on a page of its own: pictures, atoms to tick, the tree."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 PIXEL = (  # a picture of one pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
@@ -40,25 +36,8 @@ DATA = {
 
 
 @pytest.fixture(scope="module")
-def figure(browser, tmp_path_factory):
-    scripts = "".join(
-        f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>"
-        for name in ("hb-fig.js", "hb-fig-captions.js")
-    )
-    path = tmp_path_factory.mktemp("site") / "captions.html"
-    path.write_text(
-        '<!doctype html><title>captions</title><hb-fig kind="caption-atoms">'
-        f'<script type="application/json">{json.dumps(DATA)}</script>'
-        f'<div class="hb-fig-still">still</div></hb-fig>{scripts}',
-        encoding="utf-8",
-    )
-    page = browser.new_page()
-    faults = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(path.as_uri())
-    yield page
-    assert not faults
-    page.close()
+def figure(write_figure, open_page):
+    return open_page(write_figure("captions", "caption-atoms", DATA))
 
 
 def widest(page):

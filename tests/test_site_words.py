@@ -1,11 +1,7 @@
 """The explorable figure of chapter 4 on a page of its own: lists, slider, keyboard."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 DATA = {
     "words": [f"word{i}" for i in range(10)],
     # Unit 1 likes early words and unit 2 late ones, on scales of their own.
@@ -16,25 +12,8 @@ DATA = {
 
 
 @pytest.fixture(scope="module")
-def figure(browser, tmp_path_factory):
-    scripts = "".join(
-        f"<script>{(STATIC / name).read_text(encoding='utf-8')}</script>"
-        for name in ("hb-fig.js", "hb-fig-words.js")
-    )
-    path = tmp_path_factory.mktemp("site") / "words.html"
-    path.write_text(
-        '<!doctype html><title>words</title><hb-fig kind="words">'
-        f'<script type="application/json">{json.dumps(DATA)}</script>'
-        f'<div class="hb-fig-still">still</div></hb-fig>{scripts}',
-        encoding="utf-8",
-    )
-    page = browser.new_page()
-    faults = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.goto(path.as_uri())
-    yield page
-    assert not faults
-    page.close()
+def figure(write_figure, open_page):
+    return open_page(write_figure("words", "words", DATA))
 
 
 def shown(page, label):

@@ -1,0 +1,462 @@
+"""Speech-like sound of which everything is known: which phone, when, in which voice.
+
+A formant synthesiser after Klatt (1980). The vocal folds give pulses, breath and narrow passages
+give noise; the vocal tract filters them by its resonances, the formants. A phone is a target for
+the formants and a mixture of sources. The formants move smoothly from target to target, so a phone
+sounds different beside other phones, as it does in life.
+
+Vowels have the average formants of men, women and children in Peterson and Barney (1952), table
+II; consonants those of one man in Klatt (1980), table III. Where fricatives are loudest is rounded
+from Jongman, Wayland and Wong (2000). Bursts, durations, levels, and how far voices and tokens
+scatter are round values of ours.
+
+`draw_speakers` makes voices, `draw_phones` words, and `say` lets a voice say them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from scipy.ndimage import gaussian_filter1d
+
+SAMPLE_RATE = 16_000  # Hz
+FRAME_MS = 10  # from one frame to the next
+_HOP = SAMPLE_RATE * FRAME_MS // 1000
+_N_FFT = 6 * _HOP  # a window of 20 ms and 40 ms of ringing
+_MOVE_MS = 14  # how slowly formants move: standard deviation of the smoothing
+_SWITCH_MS = 3  # the same for the sources, which start and stop faster
+_NASAL_POLE, _NASAL_ZERO = 270.0, 450.0  # Hz; outside nasals the zero lies on the pole
+
+GROUPS = ("man", "woman", "child")
+_VOICE_PITCH = {"man": 132.0, "woman": 223.0, "child": 264.0}  # Hz, means of the table's F0
+
+
+@dataclass(frozen=True)
+class Phone:
+    """What the tract and the sources do in one phone.
+
+    Attributes
+    ----------
+    kind : {"silence", "vowel", "approximant", "nasal", "fricative", "stop"}
+    ipa, example : str
+        Symbol of the International Phonetic Alphabet, and a word with the sound.
+    duration : float
+        Of a typical token, ms.
+    formants : tuple of 3 floats, or 3 such tuples
+        F1, F2, F3 in Hz: of a man, or for vowels of a man, a woman and a child.
+    voice : float
+        Amplitude of voicing; 1 for vowels.
+    noise : float
+        Amplitude of hiss, relative to a vowel; of a stop, that of its burst.
+    peak, width : float
+        Where the hiss is loudest and how broad that is, Hz.
+    """
+
+    kind: str
+    ipa: str
+    example: str
+    duration: float
+    formants: tuple
+    voice: float = 0.0
+    noise: float = 0.0
+    peak: float = 4000.0
+    width: float = 6000.0
+
+
+def _vowel(ipa, example, duration, *formants):
+    return Phone("vowel", ipa, example, duration, formants, voice=1.0)
+
+
+# The place in this table is the number of the label.
+PHONES = {
+    "sil": Phone("silence", "", "", 100, (500, 1500, 2500)),
+    "iy": _vowel("i", "heed", 110, (270, 2290, 3010), (310, 2790, 3310), (370, 3200, 3730)),
+    "ih": _vowel("ɪ", "hid", 85, (390, 1990, 2550), (430, 2480, 3070), (530, 2730, 3600)),
+    "eh": _vowel("ɛ", "head", 90, (530, 1840, 2480), (610, 2330, 2990), (690, 2610, 3570)),
+    "ae": _vowel("æ", "had", 130, (660, 1720, 2410), (860, 2050, 2850), (1010, 2320, 3320)),
+    "aa": _vowel("ɑ", "hod", 125, (730, 1090, 2440), (850, 1220, 2810), (1030, 1370, 3170)),
+    "ah": _vowel("ʌ", "hud", 85, (640, 1190, 2390), (760, 1400, 2780), (850, 1590, 3360)),
+    "uw": _vowel("u", "who'd", 110, (300, 870, 2240), (370, 950, 2670), (430, 1170, 3260)),
+    "l": Phone("approximant", "l", "led", 70, (310, 1050, 2880), voice=0.6),
+    "m": Phone("nasal", "m", "met", 75, (480, 1270, 2130), voice=0.5),
+    "n": Phone("nasal", "n", "net", 70, (480, 1340, 2470), voice=0.5),
+    "f": Phone("fricative", "f", "fed", 95, (340, 1100, 2080), noise=0.06),
+    "s": Phone("fricative", "s", "said", 110, (320, 1390, 2530), 0, 0.35, 6800, 1500),
+    "sh": Phone("fricative", "ʃ", "shed", 110, (300, 1840, 2750), 0, 0.40, 3800, 1000),
+    "t": Phone("stop", "t", "ted", 100, (400, 1600, 2600), 0, 0.35, 4500, 2500),
+    "k": Phone("stop", "k", "keg", 105, (300, 1990, 2850), 0, 0.35, 2200, 500),
+}
+NAMES = tuple(PHONES)
+VOWELS = tuple(name for name in NAMES if PHONES[name].kind == "vowel")
+CONSONANTS = tuple(name for name in NAMES[1:] if name not in VOWELS)
+
+# A stop is a silent closure, a burst, and breath while the tract opens again: where each part ends
+# in the phone, and the amplitudes of breath and, relative to the phone's own, of hiss.
+_STOP = ((0.55, 0.0, 0.0), (0.67, 0.05, 1.0), (1.0, 0.2, 0.1))
+# Of the three formants, Hz: an open glottis damps the first, the nose the upper two.
+_BANDWIDTHS = {
+    "vowel": (60, 90, 150),
+    "nasal": (40, 250, 250),
+    "fricative": (200, 120, 200),
+    "stop": (200, 120, 200),
+}
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """A voice.
+
+    Attributes
+    ----------
+    group : {"man", "woman", "child"}
+    formants : numpy.ndarray, shape (n_phones, 3)
+        The speaker's own targets, Hz, in the order of `PHONES`.
+    upper : numpy.ndarray, shape (n,)
+        Formants above the third, which do not move, Hz.
+    pitch : float
+        Mean frequency of the vocal folds, Hz.
+    breathiness : float
+        Amplitude of the noise that goes with voicing, relative to it.
+    tempo : float
+        Factor on speed; 1 is usual.
+    """
+
+    group: str
+    formants: np.ndarray
+    upper: np.ndarray
+    pitch: float
+    breathiness: float
+    tempo: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A string of phones as said by somebody.
+
+    Attributes
+    ----------
+    waveform : numpy.ndarray, shape (n_frames * 160,)
+        Sound pressure at `SAMPLE_RATE`; a vowel has an amplitude (root mean square) near 1.
+    phones : tuple of str
+    ends : numpy.ndarray, shape (n_phones,)
+        When each phone ends, ms.
+    times : numpy.ndarray, shape (n_frames,)
+        Middle of each frame, ms.
+    labels : numpy.ndarray, shape (n_frames,)
+        Which phone of `PHONES` sounds there.
+    formants : numpy.ndarray, shape (n_frames, 3)
+        Resonances of the tract there, Hz. They exist in silence too, but are not heard.
+    """
+
+    waveform: np.ndarray
+    phones: tuple
+    ends: np.ndarray
+    times: np.ndarray
+    labels: np.ndarray
+    formants: np.ndarray
+
+
+# --- who speaks, and what ------------------------------------------------------------------------
+
+
+def targets(group):
+    """Formants of every phone for the average man, woman or child.
+
+    Consonants are known for a man; for the others they are scaled, each formant by its mean ratio
+    over the vowels.
+
+    Parameters
+    ----------
+    group : {"man", "woman", "child"}
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_phones, 3)
+        Hz.
+
+    Examples
+    --------
+    >>> targets("woman")[NAMES.index("iy")]
+    array([ 310., 2790., 3310.])
+    """
+    if group not in GROUPS:
+        raise ValueError(f"group must be one of {', '.join(GROUPS)}, got {group!r}")
+    which = GROUPS.index(group)
+    table = np.array([PHONES[name].formants for name in VOWELS], dtype=float)
+    ratio = np.exp(np.log(table[:, which] / table[:, 0]).mean(axis=0))
+    return np.array(
+        [
+            phone.formants[which] if phone.kind == "vowel" else ratio * phone.formants
+            for phone in PHONES.values()
+        ]
+    )
+
+
+def draw_speakers(n, rng):
+    """Voices of men, women and children in turn.
+
+    Formants scatter about the average of the group by 5 % for the length of the tract and by
+    another 4 % for each formant of each phone; pitch by 10 % and tempo by 12 %.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    rng : numpy.random.Generator or int
+        Source of randomness.
+
+    Returns
+    -------
+    list of Speaker
+
+    Examples
+    --------
+    >>> [speaker.group for speaker in draw_speakers(4, rng=0)]
+    ['man', 'woman', 'child', 'man']
+    """
+    check_count("n", n)
+    rng = np.random.default_rng(rng)
+    return [_speaker(GROUPS[i % len(GROUPS)], rng) for i in range(n)]
+
+
+def _speaker(group, rng):
+    typical = targets(group)
+    tract, pitch, tempo = np.exp(rng.normal(0, [0.05, 0.10, 0.12]))
+    accent = np.exp(rng.normal(0, 0.04, typical.shape))
+    # A tract of 17.5 cm closed at one end resonates at 500, 1500, 2500 Hz and so on; digital
+    # filters need all resonances of the band, or the upper ones come out too weak.
+    scale = tract * typical[0].mean() / np.mean(PHONES["sil"].formants)
+    upper = scale * np.arange(3500, SAMPLE_RATE / 2, 1000)
+    return Speaker(
+        group,
+        np.sort(tract * accent * typical),  # a high F2 may come out above a low F3
+        upper[upper < 0.95 * SAMPLE_RATE / 2],
+        pitch * _VOICE_PITCH[group],
+        rng.uniform(0.02, 0.15),
+        tempo,
+    )
+
+
+def draw_phones(rng, n_words=2):
+    """Made-up words, as a string of phones between silences.
+
+    A word has one to three syllables: a consonant or none, a vowel, a consonant or none. No two
+    vowels touch, no phone follows itself, and some words are parted by a pause.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator or int
+        Source of randomness.
+    n_words : int, optional
+        How many.
+
+    Returns
+    -------
+    list of str
+        Names of `PHONES`.
+
+    Examples
+    --------
+    >>> " ".join(draw_phones(rng=0))
+    'sil sh eh l aa k uw n ah f k ah sh iy s sil'
+    """
+    check_count("n_words", n_words)
+    rng = np.random.default_rng(rng)
+    phones = ["sil"]
+    for word in range(n_words):
+        if word and rng.random() < 0.5:
+            phones.append("sil")
+        for _ in range(rng.integers(1, 4)):
+            if phones[-1] in VOWELS or rng.random() < 0.8:
+                phones.append(rng.choice([c for c in CONSONANTS if c != phones[-1]]).item())
+            phones.append(rng.choice(VOWELS).item())
+            if rng.random() < 0.35:
+                phones.append(rng.choice(CONSONANTS).item())
+    return [*phones, "sil"]
+
+
+# --- speaking ------------------------------------------------------------------------------------
+
+
+def say(phones, speaker, rng, noise=0.03):
+    """Let a speaker say a string of phones.
+
+    Parameters
+    ----------
+    phones : str or sequence of str
+        Names of `PHONES`, in a string parted by spaces. Begin and end with ``sil``, or the sound
+        is cut off.
+    speaker : Speaker
+    rng : numpy.random.Generator or int
+        Source of randomness: durations and targets scatter from token to token, by 15 % and 3 %.
+    noise : float, optional
+        Amplitude of white noise in the room, relative to a vowel; 0.03 is 30 dB below it.
+
+    Returns
+    -------
+    Utterance
+
+    Raises
+    ------
+    ValueError
+        If a phone is unknown, there is none, or `noise` is negative.
+
+    Examples
+    --------
+    >>> seem = say("sil s iy m sil", draw_speakers(1, rng=0)[0], rng=0)
+    >>> len(seem.waveform) / SAMPLE_RATE, len(seem.labels)
+    (0.47, 47)
+    """
+    phones = tuple(phones.split() if isinstance(phones, str) else phones)
+    unknown = [name for name in phones if name not in PHONES]
+    if unknown or not phones:
+        got = f"{unknown[0]!r}" if unknown else "none"
+        raise ValueError(f"phones must be names among {', '.join(NAMES)}, got {got}")
+    check_noise(noise)
+    rng = np.random.default_rng(rng)
+
+    numbers = np.array([NAMES.index(name) for name in phones])
+    usual = np.array([PHONES[name].duration for name in phones])
+    ends = np.cumsum(usual / speaker.tempo * np.exp(rng.normal(0, 0.15, len(phones))))
+    n_frames = int(np.ceil(ends[-1] / FRAME_MS))
+    ends[-1] = n_frames * FRAME_MS
+    times = FRAME_MS * (np.arange(n_frames) + 0.5)
+
+    goals = np.sort(speaker.formants[numbers] * np.exp(rng.normal(0, 0.03, (len(phones), 3))))
+    formants, tract = _tract(phones, ends, goals, speaker, n_frames)
+    larynx, hiss = _sources(phones, ends, speaker, n_frames, rng)
+    waveform = _filtered(larynx, tract) + _filtered(hiss, _hiss(phones, ends, times))
+    waveform += noise * rng.standard_normal(len(waveform))
+    labels = numbers[np.searchsorted(ends, times)]
+    return Utterance(waveform, phones, ends, times, labels, formants)
+
+
+def _steps(values, ends, n_frames, smoothing):
+    """Values that jump at the ends of segments, every ms and smoothed, (n_ms, n_values)."""
+    ms = np.arange(n_frames * FRAME_MS) + 0.5
+    values = np.asarray(values, dtype=float)[np.searchsorted(ends, ms)]
+    return gaussian_filter1d(values, smoothing, axis=0, mode="nearest")
+
+
+def _tract(phones, ends, goals, speaker, n_frames):
+    """Tracks of the formants, (n_frames, 3), and response of the tract, (n_frames, n_bins)."""
+    kinds = [PHONES[name].kind for name in phones]
+    widths = [_BANDWIDTHS.get(kind, _BANDWIDTHS["vowel"]) for kind in kinds]
+    zeros = [_NASAL_ZERO if kind == "nasal" else _NASAL_POLE for kind in kinds]
+    # Smoothing makes coarticulation: what a phone reaches depends on its neighbours, and a short
+    # one falls short of its target.
+    tracks = _steps(np.log(np.column_stack([goals, widths, zeros])), ends, n_frames, _MOVE_MS)
+    tracks = np.exp(tracks[FRAME_MS // 2 :: FRAME_MS])
+    formants, widths, zeros = tracks[:, :3], tracks[:, 3:6], tracks[:, 6]
+    response = _above(speaker) * _resonance(_NASAL_POLE, 100.0) / _resonance(zeros, 100.0)
+    for frequency, width in zip(formants.T, widths.T):
+        response = response * _resonance(frequency, width)
+    return formants, response
+
+
+def _above(speaker):
+    """Response of the formants that do not move, (n_bins,)."""
+    return _resonance(speaker.upper, 0.08 * speaker.upper).prod(axis=0)
+
+
+def _sources(phones, ends, speaker, n_frames, rng):
+    """What the larynx and what narrow passages send out, (n_frames * 160,) each."""
+    until, levels = [], []  # ms; amplitudes of voice, breath, hiss
+    for name, start, end in zip(phones, np.append(0, ends), ends):
+        phone = PHONES[name]
+        if phone.kind == "stop":
+            for share, breath, hiss in _STOP:
+                until.append(start + share * (end - start))
+                levels.append((0.0, breath, hiss * phone.noise))
+        else:
+            until.append(end)
+            levels.append((phone.voice, speaker.breathiness * phone.voice, phone.noise))
+    levels = _steps(levels, until, n_frames, _SWITCH_MS)
+    n = n_frames * _HOP
+    ms = (np.arange(n) + 0.5) * 1000 / SAMPLE_RATE - 0.5
+    voice, breath, hiss = (np.interp(ms, np.arange(len(levels)), level) for level in levels.T)
+    folds, air = _larynx(speaker, n, rng)
+    return voice * folds + breath * air, hiss * rng.standard_normal(n)
+
+
+def _larynx(speaker, n, rng):
+    """Pulses of the vocal folds and noise of breath, (n,) each, of amplitude 1 past the tract."""
+    unsteady = gaussian_filter1d(rng.standard_normal(n // _HOP + 1), 3)
+    wander = np.interp(np.arange(n) / _HOP, np.arange(len(unsteady)), unsteady)
+    pitch = speaker.pitch * np.linspace(1.1, 0.9, n) * (1 + 0.08 * wander)
+    turns = np.floor(np.cumsum(pitch) / SAMPLE_RATE + rng.random())
+    # Above 100 Hz a pulse falls by 12 dB an octave; radiation from the lips gives 6 dB back.
+    a, b, c = _coefficients(0.0, 100.0)
+    folds = scipy.signal.lfilter([a, -a], [1, -b, -c], np.diff(turns, prepend=0) > 0)
+    # Parseval's theorem gives the power behind a tract at rest.
+    widths = np.array(_BANDWIDTHS["vowel"], dtype=float)
+    rest = _above(speaker) * _resonance(speaker.formants[0], widths).prod(axis=0)
+    pulse = rest * _resonance(0.0, 100.0) * (1 - _DELAY)
+    per_sample = speaker.pitch / SAMPLE_RATE
+    folds /= np.sqrt(per_sample * np.mean(np.abs(pulse) ** 2))
+    return folds, rng.standard_normal(n) / np.sqrt(np.mean(np.abs(rest) ** 2))
+
+
+def _hiss(phones, ends, times):
+    """Response of the passage that hisses, (n_frames, n_bins); in between, of the nearest one."""
+    hissing = np.flatnonzero([PHONES[name].noise > 0 for name in phones])
+    shapes = np.ones((1, len(_DELAY)), dtype=complex)
+    if not len(hissing):
+        return shapes
+    peaks = np.array([PHONES[phones[i]].peak for i in hissing])
+    widths = np.array([PHONES[phones[i]].width for i in hissing])
+    shapes = _resonance(peaks, widths) ** 2 * (1 - _DELAY)
+    shapes /= np.sqrt(np.mean(np.abs(shapes) ** 2, axis=1, keepdims=True))
+    middles = (np.append(0, ends)[hissing] + ends[hissing]) / 2
+    return shapes[np.abs(times[:, None] - middles).argmin(axis=1)]
+
+
+def check_count(name, value):
+    """Raise ValueError unless the value is a whole number of at least 1."""
+    if not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value!r}")
+
+
+def check_noise(noise):
+    """Raise ValueError unless the amplitude is finite and not negative."""
+    if not 0 <= noise < np.inf:
+        raise ValueError(f"noise must be a finite number of at least 0, got {noise}")
+
+
+# --- filters -------------------------------------------------------------------------------------
+
+# e^(-i omega): what a delay of one sample does to each frequency of the Fourier transform.
+_DELAY = np.exp(-2j * np.pi * np.arange(_N_FFT // 2 + 1) / _N_FFT)
+
+
+def _coefficients(frequency, bandwidth):
+    """A, B, C of a resonator y_t = A x_t + B y_(t-1) + C y_(t-2) of Klatt (1980)."""
+    c = -np.exp(-2 * np.pi * bandwidth / SAMPLE_RATE)
+    b = 2 * np.sqrt(-c) * np.cos(2 * np.pi * frequency / SAMPLE_RATE)
+    return 1 - b - c, b, c
+
+
+def _resonance(frequency, bandwidth):
+    """Response of resonators, (..., n_bins)."""
+    a, b, c = _coefficients(np.asarray(frequency)[..., None], np.asarray(bandwidth)[..., None])
+    return a / (1 - b * _DELAY - c * _DELAY**2)
+
+
+def _filtered(source, responses):
+    """Filter with a response that changes from frame to frame, by overlapping and adding.
+
+    Windows of two frames that sum to one fade from each filter to the next. A filter rings for
+    40 ms beyond its window, by when a formant of 60 Hz bandwidth has lost 65 dB.
+    """
+    n_frames = len(source) // _HOP
+    window = scipy.signal.windows.hann(2 * _HOP, sym=False)
+    padded = np.pad(source, _HOP // 2)
+    pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * _HOP)[::_HOP] * window
+    pieces = scipy.fft.irfft(scipy.fft.rfft(pieces, _N_FFT) * responses, _N_FFT)
+    n_blocks = _N_FFT // _HOP
+    blocks = pieces.reshape(n_frames, n_blocks, _HOP)
+    out = np.zeros((n_frames + n_blocks - 1, _HOP))
+    for i in range(n_blocks):
+        out[i : i + n_frames] += blocks[:, i]
+    return out.ravel()[_HOP // 2 :][: len(source)]
