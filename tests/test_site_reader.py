@@ -197,7 +197,7 @@ def test_the_book_in_one_file_is_whole_and_its_links_resolve(site, pages, pdf, t
     for link in whole.select("a[href^='#']"):
         assert link["href"][1:] in ids, link["href"]
     for use in whole.select("use"):
-        assert (use.get("xlink:href") or use["href"])[1:] in ids
+        assert use["href"][1:] in ids
     for node in whole.select("img[src], link[rel=stylesheet]"):
         source = (node.get("src") or node["href"]).partition("?")[0]
         assert source.startswith("data:") or (SITE.parent / "pdf" / source).resolve().is_file()

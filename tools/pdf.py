@@ -59,8 +59,7 @@ def chapter(soup, name, names):
     for node in article.select("[id]"):
         node["id"] = f"{here}--{node['id']}"
     for node in article.select("use"):
-        key = "xlink:href" if "xlink:href" in node.attrs else "href"
-        node[key] = f"#{here}--{node[key][1:]}"
+        node["href"] = f"#{here}--{node['href'][1:]}"
     for image in article.select("img[src]"):
         if not image["src"].startswith("data:"):
             image["src"] = "../html/" + posixpath.normpath(

@@ -35,8 +35,8 @@
 
   function start() {
     box = document.createElement("div");
-    box.id = "hb-note";
-    box.className = "hb-note";
+    box.id = "hb-tooltip";
+    box.className = "hb-tooltip";
     box.setAttribute("role", "tooltip");
     box.hidden = true;
     document.body.append(box);
