@@ -37,4 +37,4 @@ def test_words_are_spelt_right(codespell, tmp_path, capsys):
 
 def test_a_slip_would_be_found(codespell, tmp_path, capsys):
     (tmp_path / "page.md").write_text("The begining of a chapter.", encoding="utf-8")
-    assert codespell("-L", KNOWN, str(tmp_path)) == 1
+    assert codespell("-L", KNOWN, str(tmp_path)) != 0
