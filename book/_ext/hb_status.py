@@ -25,7 +25,7 @@ def recorded(path):
 
 
 class ChapterStatus(EvidenceDirective):
-    """Run time, peak memory, stamp, state and claims of every chapter, written or not."""
+    """Run time, stamp, state and claims of every chapter; its peak memory once it is measured."""
 
     def make(self, known):
         written = {path.stem: path for path in known.chapters}
@@ -34,7 +34,7 @@ class ChapterStatus(EvidenceDirective):
         peaks = json.loads(measured.read_text("utf-8")) if measured.is_file() else {}
         rows = []
         for chapter, count in sorted(Counter(known.table["chapter"]).items()):
-            seconds, memory, stamp, state = "", "", "", "not yet written"
+            seconds, stamp, state, memory = "", "", "not yet written", ""
             if chapter in written:
                 meta = recorded(written[chapter])
                 memory = self.memory(peaks.get(chapter), meta)
@@ -44,8 +44,9 @@ class ChapterStatus(EvidenceDirective):
                     f"out of date: {known.stale[chapter]}" if known.stale[chapter] else "current"
                 )
             name = self.chapter_link(chapter, title_of(chapter))
-            rows.append([name, seconds, memory, stamp, state, str(count)])
-        head = ("Chapter", "Run time", "Peak memory", "Stamp", "State", "Claims")
+            rows.append([name, seconds, stamp, state, str(count), *([memory] if peaks else [])])
+        head = ("Chapter", "Run time", "Stamp", "State", "Claims")
+        head += ("Peak memory",) if peaks else ()
         return [simple_table("Chapters, in reading order", head, rows)]
 
     def memory(self, peak, meta):
