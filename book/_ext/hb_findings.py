@@ -61,8 +61,7 @@ class Findings(EvidenceDirective):
     def chapter(self, known, chapter, path, chosen):
         notebook = nbformat.read(path, as_version=4)
         section = nodes.section(ids=[f"found-{chapter}"], names=[chapter])
-        title = heading(notebook)
-        section += nodes.title("", "", self.chapter_link(chapter, title))
+        section += nodes.title("", heading(notebook))
         if chosen.get("answer"):
             section += self.parse_text_to_nodes(chosen["answer"])
         found = list(pictures(notebook))
@@ -72,6 +71,8 @@ class Findings(EvidenceDirective):
             section += self.figure(*matching[0])
         elif begins:
             self.complain(f"no figure of {chapter} has a text alternative beginning {begins!r}")
+        number = int(chapter.partition("_")[0])
+        section += nodes.paragraph("", "", self.chapter_link(chapter, f"Read chapter {number}"))
         section += self.verdicts(known, chapter)
         return section
 

@@ -75,10 +75,9 @@ class ClaimsSummary(EvidenceDirective):
             for verdict, count in known.counts.items()
             if count or verdict in ("reproduced", "refuted", "corrected", "open")
         ]
-        sentence = (
-            f"{known.tested} of {total} claims tested; "
-            f"{known.counts[claims.NOT_TESTED]} still wait for their chapter."
-        )
+        waiting = known.counts[claims.NOT_TESTED]
+        rest = f"; {waiting} still wait for their chapter" if waiting else ""
+        sentence = f"{known.tested} of {total} claims tested{rest}."
         return [
             nodes.paragraph("", "", nodes.strong("", sentence)),
             tag("ul", *items, class_="hb-counts"),
