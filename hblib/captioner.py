@@ -164,7 +164,7 @@ class Captioner:
         -------
         list of str
         """
-        return self._write(codes, lambda log_probability: log_probability.argmax(axis=1))
+        return self._write(codes, lambda logits: logits.argmax(axis=1))
 
     def sample(self, codes, n_samples, rng, temperature=1.0):
         """Captions at random, from the distribution of the decoder.
@@ -189,11 +189,9 @@ class Captioner:
             raise ValueError(f"temperature must be positive, got {temperature!r}")
         rng = np.random.default_rng(rng)
 
-        def choose(log_probability):
-            # The largest of log-probabilities plus Gumbel noise is a draw from the softmax.
-            return (log_probability / temperature + rng.gumbel(size=log_probability.shape)).argmax(
-                1
-            )
+        def choose(logits):
+            # The largest of logits plus Gumbel noise is a draw from their softmax.
+            return (logits / temperature + rng.gumbel(size=logits.shape)).argmax(axis=1)
 
         written = self._write(
             np.repeat(checked_codes(codes, self.n_latent), n_samples, axis=0), choose
@@ -245,8 +243,9 @@ class Captioner:
         words, going = np.full(len(state), END), np.arange(len(state))
         written = np.full((len(state), MAX_WORDS), END)
         for position in range(MAX_WORDS):
-            log_probability, state = self.step(state, words)
-            words = choose(log_probability)
+            with torch.no_grad():
+                logits, state = self.network.read(state, torch.as_tensor(words)[:, None])
+            words = choose(logits[:, 0].numpy())
             more = words != END  # no time is spent on captions that have ended
             words, going, state = words[more], going[more], state[more]
             written[going, position] = words
@@ -303,8 +302,8 @@ def train(
     n_pretraining=1,
     n_hidden=128,
     n_embedding=64,
-    batch_size=24,
-    learning_rate=1e-2,
+    batch_size=36,
+    learning_rate=1.4e-2,
 ):
     """Train encoder and decoder on the captions of pictures.
 

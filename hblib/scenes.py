@@ -9,6 +9,7 @@ subject and what it does, mostly the place, seldom an extra that is out of place
 strings, and `facts_of` those that a caption states, so that a caption can be checked.
 """
 
+import functools
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -520,6 +521,7 @@ VOCABULARY = tuple(
 )
 
 
+@functools.lru_cache(maxsize=2**16)  # captions come again and again
 def facts_of(caption):
     """The statements that a caption makes.
 

@@ -342,6 +342,9 @@ def _run_one(plan, setting):
 def _nursery(notebook, stamp):
     """A process that has imported what the chapter imports; it ends with this worker."""
     environment = os.environ | execute.ONE_THREAD
+    # Dask has its workers hand memory back to the system at once, and so fetch it again at once:
+    # that doubles the time of a chapter of large arrays. A run ends soon enough.
+    environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     # matplotlib reads it when imported; in a kernel started cold, ipykernel has set it by then.
     environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     return warm.Nursery(execute.imports(notebook), environment)

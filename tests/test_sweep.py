@@ -102,6 +102,14 @@ def test_an_unreachable_scheduler_is_named():
         sweep._client("nonsense://x", 1)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system has no affinities")
+def test_workers_have_cores_of_their_own():
+    with sweep._client(None, 2) as client:
+        one, other = client.run(os.sched_getaffinity, 0).values()
+    cores = os.sched_getaffinity(0)
+    assert one | other == cores and (not one & other or len(cores) == 1)
+
+
 # A whole sweep
 
 
@@ -201,6 +209,9 @@ def test_killing_a_worker_costs_its_run_one_retry(book):
     worker = eventually(
         lambda: next((p for p in psutil.Process(process.pid).children() if _kernel_of(p)), None)
     )
+    nursery = next(p for p in worker.children() if "hblib.warm" in p.cmdline())
+    # Dask's setting, with which a chapter fetches its memory from the system over and over.
+    assert "MALLOC_TRIM_THRESHOLD_" not in nursery.environ()
     worker.send_signal(signal.SIGKILL)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
