@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html course test live chapter sweep bench lock lint clean distclean
+.PHONY: help setup book html pdf course test live chapter sweep bench lock lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -41,6 +41,9 @@ html: setup ## build the site from the notebooks as they are, executing nothing
 
 course: setup ## student and instructor books, graded sheets and slides, in _build/course
 	@sh tools/course.sh
+
+pdf: html ## print the whole book, as it is, into one PDF (needs Chromium)
+	@$(BIN)/python tools/pdf.py
 
 test: setup ## all tests: library, set-up, site, and every chapter rerun and compared
 	@sh tools/test.sh

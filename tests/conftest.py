@@ -1,8 +1,12 @@
+import functools
+import http.server
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
+from built_site import ROOT, SITE, build, parse
 from fake_book import Book
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
@@ -69,3 +73,59 @@ def open_page(browser):
     for page in pages:
         page.close()
     assert not faults
+
+
+# ---------------------------------------------------------------- the built site
+
+
+@pytest.fixture(scope="session")
+def site():
+    if not (SITE / "index.html").is_file():
+        result = build(ROOT)
+        assert result.returncode == 0, result.stdout + result.stderr
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    """Name -> parsed page, of all pages with text in them."""
+    found = sorted([*site.glob("book/**/*.html"), *site.glob("notebooks/*.html")])
+    found += [site / "search.html", site / "genindex.html"]
+    assert len(found) > 5
+    return {path.relative_to(site).as_posix(): parse(path) for path in found}
+
+
+@pytest.fixture(scope="session")
+def chapters(pages):
+    names = [name for name in pages if name.startswith("notebooks/")]
+    if not names:
+        pytest.skip("no chapter is in the table of contents yet")
+    return names
+
+
+@pytest.fixture
+def tab(browser):
+    """A function that opens a fresh page; keyword arguments are those of a browser context."""
+    contexts = []
+
+    def new_page(**options):
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(120_000)  # a busy machine is no fault of the page
+        return contexts[-1].new_page()
+
+    yield new_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{httpd.server_port}/"
+        httpd.shutdown()

@@ -4,93 +4,19 @@ The tests look at the book already built in ``_build/html`` (it is built first i
 Those that need a browser use Debian's chromium and are skipped, with the reason, without one.
 """
 
-import functools
-import http.server
 import json
 import re
 import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
+from built_site import ROOT, SITE, build, parse, settle
 
 from hblib import claims, execute
 
-ROOT = Path(__file__).resolve().parents[1]
-SITE = ROOT / "_build" / "html"
 PHONE = {"width": 390, "height": 844}
-
-
-def build(root):
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "-W", "--keep-going"]
-    return subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=300)
-
-
-@pytest.fixture(scope="session")
-def site():
-    if not (SITE / "index.html").is_file():
-        result = build(ROOT)
-        assert result.returncode == 0, result.stdout + result.stderr
-    return SITE
-
-
-@pytest.fixture(scope="session")
-def pages(site):
-    """Name -> parsed page, of all pages with text in them."""
-    found = sorted([*site.glob("book/**/*.html"), *site.glob("notebooks/*.html")])
-    found += [site / "search.html", site / "genindex.html"]
-    assert len(found) > 5
-    return {path.relative_to(site).as_posix(): parse(path) for path in found}
-
-
-def parse(path):
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
-@pytest.fixture(scope="session")
-def chapters(pages):
-    names = [name for name in pages if name.startswith("notebooks/")]
-    if not names:
-        pytest.skip("no chapter is in the table of contents yet")
-    return names
-
-
-@pytest.fixture
-def tab(browser):
-    """A function that opens a fresh page; keyword arguments are those of a browser context."""
-    contexts = []
-
-    def new_page(**options):
-        contexts.append(browser.new_context(**options))
-        return contexts[-1].new_page()
-
-    yield new_page
-    for context in contexts:
-        context.close()
-
-
-@pytest.fixture(scope="session")
-def server(site):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}/"
-        httpd.shutdown()
-
-
-def settle(page, url):
-    """Open a page and wait until its mathematics is set."""
-    page.goto(url, wait_until="load")
-    page.evaluate("window.MathJax?.startup?.promise?.then(() => 0)")
 
 
 # ---------------------------------------------------------------- the pages as files
@@ -187,7 +113,8 @@ def test_ledger_has_every_claim_with_its_verdict(ledger):
     untested = int((table.verdict == claims.NOT_TESTED).sum())
     sentence = ledger.select_one("main strong").text
     assert sentence.startswith(f"{len(table) - untested} of {len(table)} claims tested")
-    assert str(untested) in sentence.partition(";")[2]
+    rest = sentence.partition("claims tested")[2]
+    assert (str(untested) in rest) if untested else (rest == ".")
 
 
 def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger):
@@ -244,7 +171,6 @@ def test_no_request_leaves_the_site_and_none_fails(site, pages, tab, request, sc
     page.locator("#search-results li").first.wait_for()
     foreign = [url for url in asked if not url.startswith((base, "data:", "blob:"))]
     assert not foreign and not faults, "\n".join(foreign + faults)
-    assert any("mathjax" in url for url in asked)
 
 
 def test_mathematics_is_set(tab, pages):
@@ -382,40 +308,6 @@ def test_without_scripts_a_still_picture_stands_for_the_figure(tab, explorable):
     page.goto(explorable.as_uri())
     assert page.locator("hb-fig .hb-fig-still").first.is_visible()
     assert page.locator(".hb-fig-live").count() == 0
-
-
-# ---------------------------------------------------------------- accessibility
-
-
-def serious_faults(page, names, options):
-    axe = pytest.importorskip("axe_playwright_python", reason="no axe-playwright-python")
-    script = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    # Left out: what MathJax draws, which has its own text for screen readers, and all listings but
-    # the first of a page; both have thousands of nodes.
-    context = {"exclude": [["mjx-container"], [".cell ~ .cell div.highlight"]]}
-    run = "([context, options]) => axe.run(context, options).then(r => r.violations)"
-    found = []
-    for name in names:
-        settle(page, (SITE / name).as_uri())
-        page.evaluate(script)
-        for fault in page.evaluate(run, [context, {"resultTypes": ["violations"], **options}]):
-            if fault["impact"] in ("serious", "critical"):
-                found += [f"{name}: {fault['id']}: {n['html'][:140]}" for n in fault["nodes"][:3]]
-    return found
-
-
-def test_axe_finds_nothing_serious(tab, pages):
-    found = serious_faults(tab(), pages, {"rules": {"color-contrast": {"enabled": False}}})
-    assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_is_sufficient(tab, pages, scheme):
-    # Slow on long pages, and all chapters look alike: the pages of the book and one chapter.
-    names = [name for name in pages if not name.startswith("notebooks/")]
-    names += [name for name in pages if name.startswith("notebooks/")][:1]
-    found = serious_faults(tab(color_scheme=scheme), names, {"runOnly": ["color-contrast"]})
-    assert not found, "\n".join(found)
 
 
 # ---------------------------------------------------------------- a faulty book is not built

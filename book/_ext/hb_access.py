@@ -1,19 +1,7 @@
-"""Mend, in the written pages, what the theme gets wrong for screen readers and keyboards.
+"""Mend what the theme gets wrong for screen readers and keyboards.
 
 No option of the theme reaches these faults (labels that hide the visible text, list roles without
-list items, empty header cells), so the finished HTML is edited once.
-"""
-
-from pathlib import Path
-
-from bs4 import BeautifulSoup
-
-ROOT_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="refresh" content="0; url={target}"></head>
-<body><main><h1>{title}</h1><p><a href="{target}">Open the book</a></p></main></body>
-</html>
+list items, empty header cells), so the finished HTML is edited.
 """
 
 
@@ -38,35 +26,18 @@ def mend(soup):
         if not node.get_text(strip=True) and not node.find(True):
             node.name = "td"
     # Markdown cannot write a table without a head; a head without words is none.
-    for node in soup.select("thead"):
-        if not node.get_text(strip=True):
-            node.decompose()
+    # Its rows are then named by their first cells.
+    for head in soup.select("thead"):
+        if not head.get_text(strip=True):
+            for cell in head.parent.select("tbody > tr > td:first-child"):
+                cell.name = "th"
+            head.decompose()
+    for table in soup.select("table.indextable"):  # columns of words, not a table
+        table["role"] = "presentation"
+    for cell in soup.select("thead th"):
+        cell["scope"] = "col"
+    for cell in soup.select("tbody th"):
+        cell["scope"] = "row"
     for node in soup.select(".sidebar-primary-items__start > .sidebar-primary-item:first-child"):
         node["role"] = "region"
         node["aria-label"] = "Book title"
-
-
-def finish(app, exception):
-    """Mend every page and write the redirect at the site's root."""
-    if exception or app.builder.format != "html":
-        return
-    for docname in app.env.found_docs | {"search", "genindex"}:
-        page = Path(app.builder.get_outfilename(docname))
-        if page.exists():
-            soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-            if soup.select_one("html[data-hb-mended]"):
-                continue
-            mend(soup)
-            soup.html["data-hb-mended"] = ""
-            page.write_text(str(soup), encoding="utf-8")
-    target = app.builder.get_target_uri(app.config.root_doc)
-    root = Path(app.outdir) / "index.html"
-    root.write_text(
-        ROOT_PAGE.format(title=app.config.html_title or app.config.project, target=target),
-        encoding="utf-8",
-    )
-
-
-def setup(app):
-    app.connect("build-finished", finish)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -115,7 +115,7 @@ class EvidenceDirective(SphinxDirective):
         """A link to a chapter or one of its cards; plain text if the book does not have it."""
         target = f"notebooks/{chapter}"
         if target not in self.env.found_docs:
-            return nodes.Text(text)
+            return nodes.Text(text) if isinstance(text, str) else text
         here = posixpath.dirname(self.env.docname)
         return tag("a", text, href=posixpath.relpath(f"{target}.html", here) + anchor)
 

@@ -1,5 +1,7 @@
 """The ledger of claims, and the counts and verdicts that other pages quote from it."""
 
+import posixpath
+
 from docutils import nodes
 from hb_evidence import EvidenceDirective, evidence
 from hb_html import badge, in_box, tag, with_math
@@ -36,6 +38,23 @@ class ClaimsCount(SphinxRole):
         return [nodes.Text(str(numbers[self.text]))], []
 
 
+class Claim(SphinxRole):
+    """``{claim}`rotation.reflections```: a claim's verdict, as a link to its row in the ledger."""
+
+    def run(self):
+        known = evidence(self.env)
+        if known is None:
+            return [], []
+        verdicts = known.table.set_index("id")["verdict"]
+        if self.text not in verdicts:
+            message = f"there is no claim {self.text!r}."
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        page = posixpath.relpath("book/ledger.html", posixpath.dirname(self.env.docname))
+        label = badge(verdicts[self.text])
+        where = f"{page}#{claims.ledger_anchor(self.text)}"
+        return [tag("a", label, href=where, class_="hb-cited-claim", title=self.text)], []
+
+
 class Verdict(SphinxRole):
     """``{verdict}`open```: a verdict's label."""
 
@@ -56,10 +75,9 @@ class ClaimsSummary(EvidenceDirective):
             for verdict, count in known.counts.items()
             if count or verdict in ("reproduced", "refuted", "corrected", "open")
         ]
-        sentence = (
-            f"{known.tested} of {total} claims tested; "
-            f"{known.counts[claims.NOT_TESTED]} still wait for their chapter."
-        )
+        waiting = known.counts[claims.NOT_TESTED]
+        rest = f"; {waiting} still wait for their chapter" if waiting else ""
+        sentence = f"{known.tested} of {total} claims tested{rest}."
         return [
             nodes.paragraph("", "", nodes.strong("", sentence)),
             tag("ul", *items, class_="hb-counts"),
@@ -143,6 +161,7 @@ class ClaimsLedger(EvidenceDirective):
 
 def setup(app):
     app.add_role("claims-count", ClaimsCount())
+    app.add_role("claim", Claim())
     app.add_role("verdict", Verdict())
     app.add_directive("claims-summary", ClaimsSummary)
     app.add_directive("claims-ledger", ClaimsLedger)

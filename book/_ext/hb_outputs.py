@@ -9,8 +9,12 @@ MyST-NB finds `OutputRenderer` by the entry point in ``hb_site.dist-info`` besid
 folder is on the import path of the build and of nothing else.
 """
 
+import base64
+import io
+
 from docutils import nodes
 from myst_nb.core.render import MimeData, MimeRenderPlugin
+from PIL import Image
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
@@ -18,6 +22,13 @@ OUR_DATA = "application/vnd.hblib."
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 
 logger = logging.getLogger(__name__)
+
+
+def classes(png):
+    """Classes of a picture: a drawing is mostly white and can be turned dark, a photograph not."""
+    small = Image.open(io.BytesIO(png)).convert("L").resize((64, 64), Image.Resampling.NEAREST)
+    white = sum(small.histogram()[250:]) / 64**2
+    return ["hb-figure", "hb-drawing"] if white > 0.5 else ["hb-figure"]
 
 
 class OutputRenderer(MimeRenderPlugin):
@@ -38,7 +49,8 @@ class OutputRenderer(MimeRenderPlugin):
         caption = nodes.caption()
         with renderer.renderer.current_node_context(caption):
             renderer.renderer.nested_render_text(meta.get("caption", ""), data.line, inline=True)
-        return [nodes.figure("", image, caption, classes=["hb-figure"])]
+        kind = classes(base64.b64decode(data.content)) if data.mime_type == "image/png" else []
+        return [nodes.figure("", image, caption, classes=kind or ["hb-figure"])]
 
 
 class RequireAlternativeText(SphinxTransform):

@@ -1,6 +1,7 @@
 """Directives of the status page and of the robustness page."""
 
 import importlib.metadata
+import json
 import platform
 import re
 from collections import Counter
@@ -18,25 +19,73 @@ MAIN_PACKAGES = """
 """.split()
 
 
+def recorded(path):
+    """What an executed chapter says of its run: stamp, seconds, hashes of its inputs."""
+    return nbformat.read(path, as_version=4).metadata.get("hblib", {})
+
+
 class ChapterStatus(EvidenceDirective):
-    """Run time, stamp, state and number of claims of every chapter, written or not."""
+    """Run time, stamp, state and claims of every chapter; its peak memory once it is measured."""
 
     def make(self, known):
         written = {path.stem: path for path in known.chapters}
+        measured = known.root / "book" / "memory.json"
+        self.env.note_dependency(str(measured))
+        peaks = json.loads(measured.read_text("utf-8")) if measured.is_file() else {}
         rows = []
         for chapter, count in sorted(Counter(known.table["chapter"]).items()):
-            seconds, stamp, state = "", "", "not yet written"
+            seconds, stamp, state, memory = "", "", "not yet written", ""
             if chapter in written:
-                meta = nbformat.read(written[chapter], as_version=4).metadata.get("hblib", {})
+                meta = recorded(written[chapter])
+                memory = self.memory(peaks.get(chapter), meta)
                 seconds = f"{meta['seconds']:.0f} s" if "seconds" in meta else ""
                 stamp = tag("code", meta.get("stamp", "")[:12])
                 state = (
                     f"out of date: {known.stale[chapter]}" if known.stale[chapter] else "current"
                 )
             name = self.chapter_link(chapter, title_of(chapter))
-            rows.append([name, seconds, stamp, state, str(count)])
+            rows.append([name, seconds, stamp, state, str(count), *([memory] if peaks else [])])
         head = ("Chapter", "Run time", "Stamp", "State", "Claims")
+        head += ("Peak memory",) if peaks else ()
         return [simple_table("Chapters, in reading order", head, rows)]
+
+    def memory(self, peak, meta):
+        if peak is None:
+            return "not measured"
+        earlier = "" if peak["stamp"] == meta.get("stamp") else " (an earlier version)"
+        return f"{peak['mib'] / 1024:.1f} GiB{earlier}"
+
+
+class Provenance(EvidenceDirective):
+    """The hashes behind each chapter's stamp."""
+
+    def make(self, known):
+        rows = []
+        for path in known.chapters:
+            meta = recorded(path)
+            inputs = meta.get("inputs", {})
+            modules = inputs.get("modules", {})
+            data = [
+                tag("div", f"{name} ", tag("code", str(key)[:12]))
+                for name, key in sorted(inputs.get("data", {}).items())
+            ]
+            listed = [
+                tag("div", f"{name} ", tag("code", key[:12]))
+                for name, key in sorted(modules.items())
+            ]
+            folded = tag("details", tag("summary", f"{len(modules)} modules"), *listed)
+            rows.append(
+                [
+                    self.chapter_link(path.stem, title_of(path.stem)),
+                    tag("code", inputs.get("code", "")[:12]),
+                    tag("code", inputs.get("register", "")[:12]),
+                    folded,
+                    tag("div", *data) if data else "none fetched",
+                    f"{len(inputs.get('lock', {}))} releases",
+                ]
+            )
+        head = ("Chapter", "Code", "Register", "Library", "Data", "Lock")
+        return [simple_table("What each stamp is made of", head, rows)]
 
 
 class VersionTable(SphinxDirective):
@@ -117,6 +166,7 @@ class SweepStability(EvidenceDirective):
 
 def setup(app):
     app.add_directive("chapter-status", ChapterStatus)
+    app.add_directive("provenance", Provenance)
     app.add_directive("version-table", VersionTable)
     app.add_directive("sweep-stability", SweepStability)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,188 @@
+"""What a reader expects of a page: time to read, notes on hover, numbered equations, citation.
+
+Everything is made from the written pages, so that it holds for every chapter, the coming ones too.
+"""
+
+import html
+import posixpath
+import re
+from copy import copy
+from pathlib import PurePosixPath
+
+from bs4 import BeautifulSoup, NavigableString
+
+WORDS_A_MINUTE = 200
+# Where a term is not looked for: links, code, formulas, headings, cards, captions.
+NOT_IN = ["a", "code", "pre", "h1", "h2", "h3", "h4", "figcaption", "table", "script", "dt"]
+
+
+def fragment(text):
+    return BeautifulSoup(text, "html.parser")
+
+
+# ---------------------------------------------------------------- the line under the title
+
+
+def minutes(soup):
+    """How long a page takes: as the chapter itself says, else from its words."""
+    for row in soup.select("article table tr"):
+        cells = [cell.get_text(" ", strip=True) for cell in row.select("th, td")]
+        if len(cells) == 2 and cells[0] == "time":
+            return cells[1]
+    text = " ".join(p.get_text(" ") for p in soup.select("article p, article li, article dd"))
+    count = max(1, round(len(text.split()) / WORDS_A_MINUTE))
+    return f"{count} minute{'s' if count > 1 else ''} to read"
+
+
+def launch_links(repository, notebook):
+    """Name -> address at which others run a notebook of a public GitHub repository."""
+    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)/?", repository)
+    if not match:
+        return {}
+    name = match[1]
+    return {
+        "Binder": f"https://mybinder.org/v2/gh/{name}/HEAD?urlpath=lab/tree/{notebook}",
+        "Colab": f"https://colab.research.google.com/github/{name}/blob/HEAD/{notebook}",
+    }
+
+
+def add_byline(soup, docname, repository):
+    """Time to read, the notebook behind the page, where to launch it, how to cite it."""
+    items = [f"<span>{html.escape(minutes(soup))}</span>"]
+    source = soup.select_one("a.btn-download-source-button")
+    if source is not None and source["href"].endswith(".ipynb"):
+        items.append(f'<a href="{source["href"]}" download>Notebook</a>')
+        for name, address in launch_links(repository, f"{docname}.ipynb").items():
+            items.append(f'<a href="{html.escape(address)}">{name}</a>')
+    items.append('<a href="#cite-this-page">Cite</a>')
+    soup.select_one("article h1").insert_after(
+        fragment(f'<p class="hb-byline">{" ".join(items)}</p>')
+    )
+
+
+# ---------------------------------------------------------------- cite this
+
+
+def add_citation(soup, docname, book):
+    """A paragraph and a BibTeX entry at the end of the page."""
+    title = "".join(s for s in soup.select_one("article h1").strings if s != "#").strip()
+    key = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(docname).name.lower()).strip("-")
+    edition = f"version {book['version']}"
+    if stamp := book["stamps"].get(PurePosixPath(docname).name):
+        edition += f", stamp {stamp}"
+    address = f"{book['url'].rstrip('/')}/{docname}.html" if book["url"] else ""
+    where = f' <a href="{address}">{address}</a>' if address else ""
+    entry = [
+        f"@incollection{{hidden-basis-{key},",
+        f"  author    = {{{{{book['author']}}}}},",
+        f"  title     = {{{title}}},",
+        f"  booktitle = {{{book['title']}}},",
+        f"  year      = {{{book['year']}}},",
+        f"  note      = {{{edition[0].upper() + edition[1:]}}},",
+        *([f"  url       = {{{address}}},"] if address else []),
+        "}",
+    ]
+    names = (book[key] for key in ("author", "year", "title"))
+    author, year, booktitle = map(html.escape, names)
+    section = fragment(
+        '<section class="hb-cite" id="cite-this-page"><h2>Cite this page'
+        '<a class="headerlink" href="#cite-this-page" title="Link to this heading">#</a></h2>'
+        f"<p>{author} ({year}). {html.escape(title)} In <em>{booktitle}</em>, "
+        f"{html.escape(edition)}.{where} Please cite the sources of the claims as well.</p>"
+        '<div class="highlight"><pre tabindex="0" aria-label="BibTeX entry">'
+        f"{html.escape(chr(10).join(entry))}</pre></div></section>"
+    )
+    soup.select_one("article > section").append(section)
+
+
+# ---------------------------------------------------------------- equations
+
+
+def number_equations(soup):
+    """Number the displayed formulas of a page; each number is a link to its formula."""
+    taken = soup.select("article div.math .eqno")
+    if taken:  # the page numbers its own
+        return
+    for i, node in enumerate(soup.select("article > section div.math.notranslate"), start=1):
+        if "id" not in node.attrs:
+            node["id"] = f"equation-{i}"
+        number = f'<span class="eqno"><a href="#{node["id"]}" title="Link to this equation">({i})'
+        node.insert(0, fragment(f"{number}</a></span>"))
+
+
+# ---------------------------------------------------------------- notes on hover
+
+
+def glossary(soup):
+    """Terms of the glossary page: lower-case name -> (id, definition as HTML)."""
+    terms, names = {}, []
+    for node in soup.select("dl.glossary > *"):
+        if node.name == "dt":
+            names.append((node["id"], node.get_text().rstrip("#").strip()))
+        else:
+            meaning = copy(node)
+            for inner in meaning.select("[id]"):
+                del inner["id"]
+            for link in meaning.select("a"):
+                link.unwrap()
+            for name in names:
+                terms[name[1].lower()] = (name[0], meaning.decode_contents().strip())
+            names = []
+    return terms
+
+
+def link_terms(soup, terms, page):
+    """Link the first mention of each glossary term in a page's running text."""
+    words = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
+    pattern = re.compile(rf"(?<![\w-])({words})s?(?![\w-])", re.I)
+    seen = set()
+    for text in soup.select_one("article").find_all(string=True):
+        if type(text) is not NavigableString or text.find_parent("p") is None:
+            continue
+        if text.find_parent(NOT_IN) or text.find_parent(class_=["math", "hb-claim", "hb-byline"]):
+            continue
+        parts, end = [], 0
+        for match in pattern.finditer(text):
+            anchor, meaning = terms[match[1].lower()]
+            if meaning in seen:
+                continue
+            seen.add(meaning)
+            link = soup.new_tag("a", href=f"{page}#{anchor}", attrs={"class": "hb-term"})
+            link.string = match[0]
+            parts += [NavigableString(text[end : match.start()]), link]
+            end = match.end()
+        if parts:
+            text.replace_with(*parts, NavigableString(text[end:]))
+
+
+def add_notes(soup, terms):
+    """Give every link to a term or to a reference its text, shown by the page's script."""
+    notes = {}
+    meanings = dict(terms.values())
+    for link in soup.select("article a[href]"):
+        where, _, anchor = link["href"].partition("#")
+        if "title" in link.attrs and link.find_parent(class_="bibtex-citation"):
+            text = html.escape(link["title"])
+            del link["title"]
+        elif anchor in meanings and (where.endswith("glossary.html") or not where):
+            text = meanings[anchor]
+        else:
+            continue
+        link["data-note"] = notes.setdefault(text, f"hb-note-{len(notes)}")
+    if notes:
+        boxes = "".join(f'<div id="{name}">{text}</div>' for text, name in notes.items())
+        soup.main.append(fragment(f'<div class="hb-notes" hidden>{boxes}</div>'))
+
+
+def equip(soup, docname, book, terms):
+    """Do all of this to one parsed page."""
+    if soup.select_one("article > section > h1") is None:
+        return
+    glossary_page = posixpath.relpath("book/glossary.html", posixpath.dirname(docname) or ".")
+    if docname not in ("book/glossary", "book/index"):
+        link_terms(soup, terms, glossary_page)
+    add_notes(soup, terms)
+    number_equations(soup)
+    if docname != "book/index":
+        add_byline(soup, docname, book["repository"])
+    add_citation(soup, docname, book)
