@@ -63,10 +63,16 @@ def test_a_kernel_that_dies_or_hangs_is_noticed(book, tmp_path, nursery):
 
 def test_what_a_kernel_has_started_ends_with_it(book, tmp_path, nursery):
     # As the workers of joblib do, which would stay for minutes.
-    start = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)"
-    path = book.chapter("01_a", start)
-    execute.run(path, tmp_path / "out.ipynb", command=nursery.command)
-    child = int(_output(tmp_path / "out.ipynb")[0])
+    start = """
+import os, subprocess
+with open(os.path.join("..", "child.txt"), "w") as file:
+    file.write(str(subprocess.Popen(["sleep", "600"]).pid))
+os._exit(3)
+"""
+    path = book.chapter("01_a", start.strip())
+    with pytest.raises(execute.KernelDied):
+        execute.run(path, tmp_path / "out.ipynb", command=nursery.command)
+    child = int((book.root / "child.txt").read_text())
     eventually(lambda: not psutil.pid_exists(child) or not _alive(psutil.Process(child)))
 
 
