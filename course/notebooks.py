@@ -292,7 +292,10 @@ def finished(student, tests):
         cell.metadata.pop("deletable", None)  # otter locks cells; Jupyter's own default will do
         cell.metadata.pop("editable", None)
         cell.source = cell.source.replace("VISIBLE_TESTS = {}", f"VISIBLE_TESTS = {listed}")
-    return notebook(student.cells)
+    made = notebook(student.cells)
+    # By its name `otter run` and Gradescope know which sheet was handed in.
+    made.metadata["otter"] = {"assignment_name": student.metadata["otter"]["assignment_name"]}
+    return made
 
 
 def png_of(cell):

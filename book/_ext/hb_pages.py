@@ -5,9 +5,9 @@ theme's accessibility (`hb_access`), what a reader expects (`hb_reader`), settin
 (`hb_math`), and leaving out what a page does not need (`hb_light`).
 """
 
+import importlib.metadata
 import re
 import subprocess
-import tomllib
 from pathlib import Path
 
 import hb_access
@@ -37,12 +37,11 @@ def about(app):
         path.stem: nbformat.read(path, as_version=4).metadata.get("hblib", {}).get("stamp", "")
         for path in root.glob("notebooks/[0-9]*.ipynb")
     }
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {
         "title": app.config.html_title or app.config.project,
         "author": app.config.author,
         "year": re.sub(r"\D+", "", app.config.copyright)[-4:],
-        "version": project["version"],
+        "version": importlib.metadata.version("hblib"),
         "stamps": stamps,
         "repository": app.config.hb_repository,
         "url": app.config.html_baseurl,

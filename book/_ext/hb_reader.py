@@ -179,7 +179,7 @@ def equip(soup, docname, book, terms):
     if soup.select_one("article > section > h1") is None:
         return
     glossary_page = posixpath.relpath("book/glossary.html", posixpath.dirname(docname) or ".")
-    if docname not in ("book/glossary", "book/index"):
+    if terms and docname not in ("book/glossary", "book/index"):
         link_terms(soup, terms, glossary_page)
     add_notes(soup, terms)
     number_equations(soup)
