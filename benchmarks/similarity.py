@@ -10,7 +10,8 @@
 Each pair must give the same numbers: to 1e-8, or the same match. The floor is the one product of
 the two layers that no measure can do without, and for subspace match one QR factorisation of both.
 
-Run ``python benchmarks/similarity.py`` (two minutes); writes ``benchmarks/results/similarity.json``.
+Run ``python benchmarks/similarity.py`` (two minutes); writes
+``benchmarks/results/similarity.json``.
 """
 
 import numpy as np

@@ -74,6 +74,7 @@ def compare(n_features, n_atoms, sparsity, n_samples, dtype, rounds):
     functions = contestants(n_features, n_atoms, sparsity, n_samples, dtype, few)
     codes, oracle = functions["hblib"](), functions["scikit-learn"]()
     slow = {"scikit-learn": functions.pop("scikit-learn"), "hblib": functions["hblib"]}
+    record.interleaved(functions, 1)  # fills caches
     times = record.interleaved(functions, rounds)
     slow = record.interleaved(slow, min(3, rounds))
     times["scikit-learn"] = slow["scikit-learn"] * n_samples / few

@@ -130,8 +130,7 @@ def by_sweep(chapter, n_runs, workers):
     (root / "sweeps" / f"{chapter.stem}.yml").write_text(yaml.safe_dump(plan), encoding="utf-8")
     command = [
         *(sys.executable, "-c"),
-        "import sys; from hblib import sweep; sweep.sweep('.', sys.argv[1], None, int(sys.argv[2]))",
-        *(chapter.stem, str(workers)),
+        f"from hblib import sweep; sweep.sweep('.', {chapter.stem!r}, workers={workers})",
     ]
     samples, start = [], time.perf_counter()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(["."] + sys.path[1:])}
