@@ -13,6 +13,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 from docutils import nodes
 from hb_html import simple_table, tag
+from matplotlib.ticker import NullLocator
 from sphinx.util.docutils import SphinxDirective
 
 from hblib import plotting
@@ -102,6 +103,10 @@ def draw(series):
                 look = {"color": plotting.BLACK, "marker": "", "linestyle": (0, (1, 1))}
             axes.plot(x, y, label=name, markersize=5, **look)
         axes.set(xscale="log", yscale="log", xlabel=series["x"], ylabel=series["y"])
+        sizes = sorted({x for line in series["lines"].values() for x, _ in line})
+        if len(sizes) < 8:
+            axes.set_xticks(sizes, map(number, sizes))
+            axes.xaxis.set_minor_locator(NullLocator())
         columns = 1 if max(map(len, series["lines"])) > 24 else 2
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.4)
     return figure
