@@ -4,7 +4,7 @@
 `recovery.atoms_found`: mean number of 50 atoms over 50 draws at 10, 20, 30 dB and without noise, 80
 iterations, for K-SVD (approximate, exact, and without the exchange of bad atoms), MOD, SPAMS's
 online learner with L0 codes (same number of passes), and scikit-learn's online L1 learner (same
-number of passes, 4 draws: each takes seconds).
+number of passes, 3 draws: each takes seconds).
 
 *Photographs*: mini-batch K-SVD against SPAMS's online L0 learner (`trainDL`, mode 3) on patches of
 16 x 8 pixels of scikit-learn's two photographs, 512 atoms, 5 for a patch, the same first dictionary
@@ -65,12 +65,15 @@ def atoms_found(n_trials):
         "K-SVD, approximate": (recovery.learn_by_ksvd, n_trials),
         "K-SVD, exact": (
             functools.partial(recovery.learn_by_ksvd, approximate=False),
-            n_trials,
+            min(20, n_trials),
         ),
-        "K-SVD, no exchange": (functools.partial(recovery.learn_by_ksvd, clean=False), n_trials),
-        "MOD": (recovery.learn_by_mod, n_trials),
+        "K-SVD, no exchange": (
+            functools.partial(recovery.learn_by_ksvd, clean=False),
+            min(20, n_trials),
+        ),
+        "MOD": (recovery.learn_by_mod, min(20, n_trials)),
         "SPAMS, online L0": (learn_by_spams, n_trials if spams else 0),
-        "scikit-learn, online L1": (recovery.learn_by_scikit_learn, min(4, n_trials)),
+        "scikit-learn, online L1": (recovery.learn_by_scikit_learn, min(3, n_trials)),
     }
     rows = []
     for name, (learn, n) in learners.items():

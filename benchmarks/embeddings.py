@@ -282,7 +282,7 @@ def against_size(text, docs, dim, parts, rounds):
 def main():
     """Print and store all figures."""
     quick, load = record.options(__doc__).quick, record.load()
-    rounds, n_seeds = (1, 1) if quick else (3, 3)
+    rounds, n_seeds = (1, 1) if quick else (3, 2)
     text = corpora.shuffled(corpora.load("docstrings"), 0)
     if quick:
         text = corpora.restrict(text, 2000)
@@ -293,7 +293,7 @@ def main():
     with threadpool_limits(1):
         speed = skip_gram(large, docs, 100, rounds)
         parts = (64, 32, 16) if quick else (16, 8, 4, 2, 1)
-        found, memory = against_size(large, docs, 100, parts, 1 if quick else 2)
+        found, memory = against_size(large, docs, 100, parts, 1)
         by_glove = glove(large, 100, rounds)
         whole = dense(counts, 100, rounds)
         equal = {} if quick else equal_loss(small, counts, 100)
