@@ -124,9 +124,9 @@ def book(folder, title, sheets, about, out):
         shutil.copy(source.ROOT / "book" / "references.bib", place / "book")
         (place / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
         names = [sheet.chapter for sheet in sheets]
-        toc = {"format": "jb-book", "root": "index", "chapters": [{"file": n} for n in names]}
+        toc = {"format": "jb-book", "root": "contents", "chapters": [{"file": n} for n in names]}
         (place / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
-        (place / "index.md").write_text(f"# {title}\n\n{about}\n", "utf-8")
+        (place / "contents.md").write_text(f"# {title}\n\n{about}\n", "utf-8")
         for name in names:
             shutil.copy(folder / f"{name}.ipynb", place)
         program = Path(sys.executable).with_name("jupyter-book")
