@@ -126,7 +126,8 @@ def book(folder, title, sheets, about, out):
         names = [sheet.chapter for sheet in sheets]
         toc = {"format": "jb-book", "root": "contents", "chapters": [{"file": n} for n in names]}
         (place / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
-        (place / "contents.md").write_text(f"# {title}\n\n{about}\n", "utf-8")
+        listed = "".join(f"- [{s.title}]({s.chapter}.ipynb), {s.minutes} minutes\n" for s in sheets)
+        (place / "contents.md").write_text(f"# {title}\n\n{about}\n\n{listed}", "utf-8")
         for name in names:
             shutil.copy(folder / f"{name}.ipynb", place)
         program = Path(sys.executable).with_name("jupyter-book")
@@ -168,8 +169,9 @@ ABOUT = {
     "student": (
         "One sheet of exercises for each chapter of *The Hidden Basis*. Download a sheet with "
         "the button at the top of its page, or take it from the folder `notebooks` beside this "
-        "book, and run it where the book is installed, in Jupyter or on Colab. The check under an "
-        "exercise runs at once, without a network."
+        "book, and open it in Jupyter, in VS Code or on Colab. Where the book is not installed, "
+        "put `pip install otter-grader hblib-*.whl` first; the file is in the same folder. The "
+        "check under an exercise runs at once, without a network."
     ),
     "instructor": (
         "The sheets with their solutions, all tests, common mistakes and notes for teaching. "
