@@ -25,7 +25,9 @@ from hblib import execute
 
 OUT = Path("_build") / "course"
 # Pages about evidence need the whole book; the books of the course hold sheets only.
-LEFT_OUT = ("hb_evidence", "hb_findings", "hb_ledger", "hb_status", "hb_quiz")
+LEFT_OUT = (
+    "hb_evidence", "hb_findings", "hb_ledger", "hb_reproductions", "hb_status", "hb_quiz",
+)  # fmt: skip
 
 
 def wheel(folder):
