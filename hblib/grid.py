@@ -98,7 +98,7 @@ def ring_centres(n_classes, shape, radius=0.36):
     [[9.4, 5.0], [5.0, 9.4], [0.6, 5.0], [5.0, 0.6]]
     """
     height, width = check_shape(shape)
-    if n_classes < 1 or not 0 < radius <= 0.5:
+    if not isinstance(n_classes, int | np.integer) or n_classes < 1 or not 0 < radius <= 0.5:
         raise ValueError(
             "n_classes must be at least 1 and radius above 0 and at most 0.5, "
             f"got {n_classes} and {radius}"
