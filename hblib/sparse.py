@@ -97,6 +97,7 @@ class Coder:
     """
 
     def __init__(self, dictionary, positive=False):
+        dictionary = _check_matrix(dictionary, "dictionary")
         self.n_atoms, n_features = dictionary.shape
         padded = -(-self.n_atoms // kernels.PADDING) * kernels.PADDING
         self.atoms = _aligned((padded, n_features), dictionary.dtype)

@@ -859,7 +859,6 @@ LEFT = {
     "similarity.identification_accuracy": {"similarities: infinite"},
     "similarity.minimal_match": {"rng: text"},
     "similarity.simple_matches": {"rng: text"},
-    "sparse.Coder": {"dictionary: infinite", "dictionary: NaN"},
     "sparse.atoms_recovered": {"tolerance: NaN"},
     "sparse.unexplained": {"X: zeros", "X: constant", "X: one row"},
     "sparse.welch_bound": {
