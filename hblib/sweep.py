@@ -23,11 +23,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-<<<<<<< HEAD
-=======
 import filelock
-import nbformat
->>>>>>> next
 import pandas as pd
 import yaml
 
