@@ -83,8 +83,8 @@ def reflection(normal):
     """
     normal = np.asarray(normal, dtype=float)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    if not np.isfinite(length).all():
-        raise ValueError("normal must be finite, got NaN or infinity")
+    if np.isinf(length).any():
+        raise ValueError("normal must be finite, got infinity")
     if not np.all(length > 0):
         raise ValueError("normal must not be the zero vector: it has no hyperplane")
     n = normal / length
