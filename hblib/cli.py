@@ -50,13 +50,11 @@ def _execute(options):
 
 
 def _run(options):
-    import nbformat
-
     from hblib import parameters
 
     root = execute.find_root()
     notebook = execute.find_chapter(root, options.chapter)
-    defaults = parameters.declared(nbformat.read(str(notebook), as_version=4))
+    defaults = parameters.declared(parameters.read(notebook))
     given = parameters.parse(options.assignments, defaults)
     name = ",".join([notebook.stem, *(f"{key}={value}" for key, value in given.items())])
     output = options.output or root / "_build" / "runs" / f"{name.replace('/', '_')}.ipynb"

@@ -180,10 +180,16 @@ def train(architecture, X, y, seeds, *, optimiser="adam", learning_rate=3e-3, ep
     seeds, labels = list(seeds), np.asarray(y)
     if not seeds:
         raise ValueError("seeds must name at least one seed, got none")
-    X = torch.as_tensor(np.asarray(X), dtype=dtype)
+    X = torch.as_tensor(np.asarray(X, dtype=float), dtype=dtype)
+    if X.ndim < 2 or not X.numel():
+        raise ValueError("X must have samples as rows and at least one feature, got the shape "
+                         f"{tuple(X.shape)}")
     if labels.shape != X.shape[:1]:
         raise ValueError(f"y must have one class a sample, shape ({X.shape[0]},), "
                          f"got {labels.shape}")
+    if not np.issubdtype(labels.dtype, np.integer) or not 0 <= labels.min() <= labels.max() < 1e4:
+        raise ValueError(f"y must be whole numbers, classes from 0, got {labels.dtype} from "
+                         f"{labels.min()} to {labels.max()}")
     if not torch.isfinite(X).all():
         raise ValueError("X contains values that are not finite (NaN or infinity)")
 

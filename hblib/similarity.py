@@ -150,7 +150,7 @@ def minimal_match(X, Y, epsilon, neuron, *, side="x", centred=False, rng=None):
     if side not in ("x", "y"):
         raise ValueError(f"side must be 'x' or 'y', got {side!r}")
     width = A.shape[1] if side == "x" else B.shape[1]
-    if not 0 <= neuron < width:
+    if not isinstance(neuron, int | np.integer) or not 0 <= neuron < width:
         raise ValueError(f"neuron must be a column of {side.upper()}, 0 to {width - 1}, "
                          f"got {neuron}")
     start = _eliminate(A, B, epsilon, np.flatnonzero(_alive(A)), np.flatnonzero(_alive(B)))

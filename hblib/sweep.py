@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import filelock
-import nbformat
 import pandas as pd
 import yaml
 
@@ -122,6 +121,8 @@ def read_plan(root, chapter):
         place = getattr(error, "problem_mark", None)
         where = f" in line {place.line + 1}" if place else ""
         raise ValueError(f"sweeps/{path.name} is not valid YAML{where}") from None
+    except RecursionError:
+        raise ValueError(f"sweeps/{path.name} is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"sweeps/{path.name}: {error}") from None
 
@@ -245,7 +246,7 @@ def stale(path):
         Empty if the table is current.
     """
     path = Path(path)
-    header = _header(path)
+    header, _ = _parts(path)
     plan = read_plan(_root_of(path), path.stem)
     reasons = []
     if header["stamp"] != plan.stamp:
@@ -270,7 +271,15 @@ def read_results(path):
         (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
         that failed has one row with the verdict ``failed``, no claim, and its ``error``.
     """
-    return pd.read_csv(path, skiprows=1, dtype={"run": str, "error": str})
+    _, rows = _parts(path)
+    try:
+        table = pd.read_csv(io.StringIO(rows), dtype={"run": str, "error": str})
+    except ValueError:
+        raise _no_results(path) from None
+    # Cut off in the middle of a row, a table still reads: as fewer runs, silently.
+    if not rows.endswith("\n") or not {*COLUMNS} - {"seconds"} <= {*table}:
+        raise _no_results(path)
+    return table
 
 
 def stability(path):
@@ -324,7 +333,7 @@ def stability(path):
 
 
 def _defaults(notebook):
-    return parameters.declared(nbformat.read(str(notebook), as_version=4))
+    return parameters.declared(parameters.read(notebook))
 
 
 def _checked(plan, defaults):
@@ -597,9 +606,21 @@ def _rows(plan, setting):
     ]
 
 
-def _header(path):
-    with open(path, encoding="utf-8") as lines:
-        return json.loads(next(lines).removeprefix("# "))
+def _parts(path):
+    """The header of a table of results, and the table as text."""
+    try:
+        first, _, rows = Path(path).read_text(encoding="utf-8").partition("\n")
+        header = json.loads(first.removeprefix("# "))
+    except ValueError:
+        raise _no_results(path) from None
+    if not isinstance(header, dict) or not {"stamp", "settings"} <= header.keys():
+        raise _no_results(path)
+    return header, rows
+
+
+def _no_results(path):
+    stem = Path(path).stem
+    return ValueError(f"{path} is not a whole table of results; write it with 'hb sweep {stem}'")
 
 
 def _root_of(path):
