@@ -43,7 +43,9 @@ def ssim(images, others, window=7):
     >>> ssim(x, x).round(6).tolist(), bool(ssim(x, 1 - x).max() < 0)
     ([1.0, 1.0], True)
     """
-    X, Y = np.asarray(images, dtype=float), np.asarray(others, dtype=float)
+    X, Y = np.asarray(images), np.asarray(others)
+    if X.dtype.kind != "f" or Y.dtype.kind != "f":
+        X, Y = X.astype(float), Y.astype(float)  # products of small integers overflow
     if not isinstance(window, int | np.integer) or window < 2:
         raise ValueError(f"window must be an integer of at least 2, got {window!r}")
     if not (np.isfinite(X).all() and np.isfinite(Y).all()):

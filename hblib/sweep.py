@@ -206,11 +206,11 @@ def check(root, chapter, n_runs, scheduler=None, workers=1):
     """
     plan = read_plan(root, chapter)
     path = _table_of(plan)
-    if not path.is_file() or _header(path)["settings"] != execute.digest(plan.settings):
+    if not path.is_file() or _parts(path)[0]["settings"] != execute.digest(plan.settings):
         raise ValueError(f"there is no table of sweeps/{chapter}.yml as it is: hb sweep {chapter}")
     if not 1 <= n_runs <= len(plan.settings):
         raise ValueError(f"n_runs must be from 1 to {len(plan.settings)}, not {n_runs}")
-    header, stored = _header(path), read_results(path)
+    (header, rows), stored = _parts(path), read_results(path)
     runs = list(dict.fromkeys(stored["run"]))  # in the order of the plan
     drawn = random.Random(plan.stamp).sample(range(len(runs)), n_runs)
     some = plan._replace(settings=[plan.settings[i] for i in sorted(drawn)])
@@ -227,7 +227,6 @@ def check(root, chapter, n_runs, scheduler=None, workers=1):
     computed = header.get("computed", header["stamp"])
     if computed != plan.stamp:
         header |= {"stamp": plan.stamp, "computed": computed, "checked": n_runs}
-        _, _, rows = path.read_text(encoding="utf-8").partition("\n")
         execute.write(f"# {json.dumps(header)}\n{rows}", path)
     return path
 
