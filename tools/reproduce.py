@@ -1,6 +1,6 @@
 """Execute every chapter in this environment, and compare its verdicts with the committed ones.
 
-    python tools/reproduce.py LABEL --about "what is different here" [--threads N] [--chapters CH ...]
+    python tools/reproduce.py LABEL --about "what is different" [--threads N] [--chapters CH ...]
 
 What varies is set from outside: OPENBLAS_CORETYPE and ATEN_CPU_CAPABILITY choose the kernels of the
 linear algebra, another environment (`make test-oldest`) or machine brings other releases. What came
