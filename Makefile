@@ -23,11 +23,11 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test memory live chapter sweep bench lock lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## make or repair the environment in .venv (every other target does this first)
 	@sh tools/setup.sh
@@ -47,6 +47,9 @@ pdf: html ## print the whole book, as it is, into one PDF (needs Chromium)
 
 test: setup ## all tests: library, set-up, site, and every chapter rerun and compared
 	@sh tools/test.sh
+
+test-oldest: setup ## the library's tests and all verdicts with the oldest releases allowed
+	@sh tools/oldest.sh
 
 live: setup ## serve the book at http://localhost:8000 (PORT=...) and rebuild it at every change
 	@$(BIN)/python tools/live.py $(PORT)

@@ -12,12 +12,13 @@ plotting.use_style()
 
 def compare(what, yours, expected):
     """Print your value beside the expected one; `yours` may be a function without arguments."""
+    why = ""
     try:
         value = yours() if callable(yours) else yours
-    except Exception:  # a function that is not written yet
-        value = None
+    except Exception as problem:  # a function that is not written yet, or one that fails
+        value, why = None, f" ({type(problem).__name__}: {problem})"
     if value is None or value is ...:
-        shown = "not yet"
+        shown = f"not yet{why}"
     elif isinstance(value, str | bool):
         shown = value
     else:

@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 CODE_TAGS = {"setup", "solution", "check", "figure", "test", "hidden-test"}
 PROSE = {"about", "hint", "mistake", "solution", "teaching", "quiz", "predict", "slide"}
+WHOLE_CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", re.M | re.S)  # in a mistake
 FOR_INSTRUCTORS = {"hidden-test", "mistake", "worked", "teaching"}
 
 _OPENING = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}\s*(.*)$")
@@ -71,7 +72,7 @@ class Exercise:
         """The sources of the solution cells, with a mistake in place of what is right."""
         cells = [block.body for block in self.of("solution")]
         if "replace" not in mistake.options:
-            whole = re.search(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", mistake.body, re.M | re.S)
+            whole = WHOLE_CELL.search(mistake.body)
             if whole is None:
                 raise ValueError(f"{self.name}: mistake {mistake.title!r} has neither :replace: "
                                  "nor a code cell")  # fmt: skip

@@ -73,11 +73,15 @@ def _sweep(options):
     for claim, found in sweep.stability(path).items():
         print(f"{claim}: {found.verdict} in {found.held} of {found.n_settings} settings")
         for failing in found.failing:
-            print(f"    {failing}")
+            print(f"    {failing.setting}: {failing.verdict}")
     print(_relative(path))
     errors = sweep.read_results(path)["error"].dropna()
     if len(errors):
-        print(f"hb: {len(errors)} runs failed, the first because {errors.iloc[0]}", file=sys.stderr)
+        print(
+            f"hb: {len(errors)} runs failed, the first because {errors.iloc[0]}; to try them "
+            f"again: hb sweep {options.chapter}",
+            file=sys.stderr,
+        )
     return int(len(errors) > 0)
 
 

@@ -7,7 +7,8 @@ what the chapter imports once, and its runs start from there (`hblib.warm`).
 A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
 never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
 kernel costs that run another attempt and nothing else, and a run that raises is recorded as failed
-while the others go on.
+while the others go on. A scheduler that was restarted gets what is left; where nothing can go on
+(Ctrl-C, a full disk, a scheduler that stays away), the message says what is done and how to resume.
 """
 
 import functools
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+import filelock
 import nbformat
 import pandas as pd
 import yaml
@@ -30,6 +32,7 @@ from hblib import claims, execute, parameters, warm
 
 RETRIES = 2
 TIME_LIMIT = 600.0
+PATIENCE = 60.0  # seconds in which a lost scheduler may come back
 FAILED = "failed"
 ESTIMATES = ["estimate", "low", "high"]
 COLUMNS = ["run", "claim", "verdict", "control", *ESTIMATES, "n", "error", "seconds"]
@@ -43,23 +46,34 @@ class Plan(NamedTuple):
     settings: list[dict]
     time_limit: float
 
-    def folder(self, setting):
-        """Where the run of one setting keeps its files."""
+    def folder(self, setting=None):
+        """Where the sweep keeps its files, or the run of one setting."""
         root, chapter = self.notebook.parent.parent, self.notebook.stem
-        return root / "_build" / "sweeps" / chapter / execute.digest([self.stamp, setting])
+        folder = root / "_build" / "sweeps" / chapter
+        return folder if setting is None else folder / execute.digest([self.stamp, setting])
+
+
+class Failing(NamedTuple):
+    """A setting in which a verdict did not hold.
+
+    Named by the parameters that varied (`setting`), with what came out instead (`verdict`), the
+    parameters in which it differs from the chapter's defaults (`given`), and the name of its folder
+    (`run`).
+    """
+
+    setting: str
+    verdict: str
+    given: dict
+    run: str
 
 
 class Stability(NamedTuple):
-    """How one verdict fared over the settings of a sweep.
-
-    `failing` names each setting in which it did not hold, by the parameters that varied, and says
-    what came out instead.
-    """
+    """How one verdict fared over the settings of a sweep, and where it did not hold."""
 
     verdict: str
     held: int
     n_settings: int
-    failing: list[str]
+    failing: list[Failing]
 
 
 def read_plan(root, chapter):
@@ -132,23 +146,26 @@ def sweep(root, chapter, scheduler=None, workers=1):
     Raises
     ------
     ValueError
-        If the plan is faulty, the chapter is stale, or the scheduler cannot be used.
-    KeyboardInterrupt
-        Passed on, with a message on how to resume; finished runs are kept.
+        If the plan is faulty, the chapter is stale, the scheduler cannot be used, or another sweep
+        of the chapter is at work in this folder.
+    KeyboardInterrupt, OSError
+        Passed on when the sweep is interrupted, the disk is full or the scheduler is gone for good,
+        with a message on how to resume; finished runs are kept.
     """
     plan = read_plan(root, chapter)
     if execute.stale(plan.notebook):
         raise ValueError(f"{chapter} is stale: bring it up to date first (hb execute {chapter})")
-    waiting = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
-    if waiting:
+    with _alone(plan):
         try:
-            _run(plan, waiting, scheduler, workers)
-        except KeyboardInterrupt:
+            _run(plan, scheduler, workers)
+            return _write_table(plan)
+        except (KeyboardInterrupt, OSError) as error:
             done = sum(_is_done(plan.folder(setting)) for setting in plan.settings)
-            raise KeyboardInterrupt(
-                f"{done} of {len(plan.settings)} runs are done; to resume: hb sweep {chapter}"
-            ) from None
-    return _write_table(plan)
+            resume = f"hb sweep {chapter}" + (f" --scheduler {scheduler}" if scheduler else "")
+            state = f"{done} of {len(plan.settings)} runs are done; to resume: {resume}"
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(state) from None
+            raise OSError(f"{error.strerror or error}: {state}") from error
 
 
 def stale(path):
@@ -217,18 +234,24 @@ def stability(path):
     path = Path(path)
     notebook = execute.find_chapter(_root_of(path), path.stem)
     table = read_results(path)
-    names = list(_defaults(notebook))
-    if missing := set(names) - set(table):
+    defaults = _defaults(notebook)
+    if missing := defaults.keys() - set(table):
         raise ValueError(
             f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter "
             f"has changed since, sweep it again with 'hb sweep {path.stem}'"
         )
-    varied = [name for name in names if table[name].nunique(dropna=False) > 1]
-    runs = [(_label(rows.iloc[0], varied), rows) for _, rows in table.groupby("run", sort=False)]
+    varied = [name for name in defaults if table[name].nunique(dropna=False) > 1]
+    runs = [rows for _, rows in table.groupby("run", sort=False)]
+    labels = [_label(rows.iloc[0], varied) for rows in runs]
+    given = [_given(rows.iloc[0], defaults) for rows in runs]
     result = {}
     for record in claims.read_records(notebook):
-        found = [(label, _verdict(rows, record["id"])) for label, rows in runs]
-        failing = [f"{label}: {other}" for label, other in found if other != record["verdict"]]
+        found = [_verdict(rows, record["id"]) for rows in runs]
+        failing = [
+            Failing(label, other, changed, rows["run"].iloc[0])
+            for label, other, changed, rows in zip(labels, found, given, runs)
+            if other != record["verdict"]
+        ]
         held = len(found) - len(failing)
         result[record["id"]] = Stability(record["verdict"], held, len(found), failing)
     return result
@@ -284,57 +307,104 @@ def _checked(plan, defaults):
 
 
 def _is_done(folder):
-    return (folder / "result.json").is_file() and "error" not in _result(folder)
+    return "error" not in (_result(folder) or {"error": "no result"})
 
 
 def _result(folder):
-    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    """What a run has left; None if that is nothing, or a file cut off as the machine went down."""
+    try:
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
-def _run(plan, settings, scheduler, workers):
-    from distributed import as_completed
+def _alone(plan):
+    """A lock on the folder of a sweep; it falls with the process that holds it."""
+    plan.folder().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(plan.folder() / "lock")
+    try:
+        return lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise ValueError(
+            f"another sweep of {plan.notebook.stem} is at work in {plan.folder()}: wait for its end"
+        ) from None
+
+
+def _run(plan, scheduler, workers):
+    """Do the runs that are not done; go on with what is left when the scheduler was restarted."""
     from tqdm import tqdm
 
-    with _client(scheduler, workers) as client:
-        futures = {}
-        for setting in settings:
-            plan.folder(setting).mkdir(parents=True, exist_ok=True)
-            future = client.submit(_run_one, plan, setting, retries=RETRIES, pure=False)
-            futures[future] = setting
-        n_failed = 0
-        total, done = len(plan.settings), len(plan.settings) - len(settings)
-        with tqdm(total=total, initial=done, unit="run", file=sys.stderr) as bar:
-            for future in as_completed(futures):
-                # Forgotten once it is done: Dask would otherwise do it again if its worker dies.
-                setting, error = futures.pop(future), future.exception()
-                if error is not None:
-                    # Not the chapter's doing: its kernel or worker died on every attempt.
-                    _save(plan, setting, {"error": f"{type(error).__name__}: {error}"})
-                if error is not None or future.result() is not None:
-                    n_failed += 1
-                    bar.set_postfix(failed=n_failed)
-                bar.update()
+    left = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
+    total, done, n_failed = len(plan.settings), len(plan.settings) - len(left), 0
+    connect = _client
+    with tqdm(total=total, initial=done, unit="run", file=sys.stderr, disable=not left) as bar:
+        while left:
+            lost = []
+            with connect(scheduler, workers) as client:
+                for setting, future in _answered(client, plan, left):
+                    if future.cancelled():
+                        lost.append(setting)
+                        continue
+                    if _error(plan, setting, future):
+                        n_failed += 1
+                        bar.set_postfix(failed=n_failed)
+                    bar.update()
+            left, connect = lost, _client_again
+
+
+def _answered(client, plan, settings):
+    """Have a cluster do some runs; give each setting and its future as it ends or is lost."""
+    from distributed import as_completed
+
+    chapter = plan._replace(settings=[])  # a run needs one setting, not those of all the others
+    futures = {}
+    for setting in settings:
+        plan.folder(setting).mkdir(parents=True, exist_ok=True)
+        future = client.submit(_run_one, chapter, setting, retries=RETRIES, pure=False)
+        futures[future] = setting
+    for future in as_completed(futures):
+        # Forgotten once it is done: Dask would otherwise do it again if its worker dies.
+        yield futures.pop(future), future
+
+
+def _error(plan, setting, future):
+    """Why a run failed, or None; an OSError, that no run can be stored, is raised."""
+    if error := future.exception():
+        # Not the chapter's doing: its kernel or worker died on every attempt.
+        error = f"{type(error).__name__}: {error}"
+        _save(plan, setting, {"error": error})
+        return error
+    if isinstance(future.result(), OSError):
+        raise future.result()
+    return future.result()
 
 
 def _run_one(plan, setting):
-    """Do one run, in a worker; return its error, or None."""
+    """Do one run, in a worker; return its error, or None.
+
+    A chapter that raises has failed, and that is stored. That a run cannot be stored is returned as
+    an OSError: it is no fault of the run, and there is no use in trying the next.
+    """
     if _is_done(plan.folder(setting)):
         return None
     start = time.perf_counter()
     output = plan.folder(setting) / plan.notebook.name
     result = {}
     try:
-        command = _nursery(plan.notebook, plan.stamp).command
-        execute.run(plan.notebook, output, setting, plan.time_limit, command)
-        result["records"] = claims.read_records(output)
-        if execute.stamp(plan.notebook) != plan.stamp:
-            result["error"] = "the chapter changed during the sweep"
-    except execute.KernelDied:
-        raise
-    except execute.ChapterError as error:
-        result["error"] = str(error)
-    result["seconds"] = round(time.perf_counter() - start, 2)
-    _save(plan, setting, result)
+        try:
+            command = _nursery(plan.notebook, plan.stamp).command
+            execute.run(plan.notebook, output, setting, plan.time_limit, command)
+            result["records"] = claims.read_records(output)
+            if execute.stamp(plan.notebook) != plan.stamp:
+                result["error"] = "the chapter changed during the sweep"
+        except execute.KernelDied:
+            raise
+        except execute.ChapterError as error:
+            result["error"] = str(error)
+        result["seconds"] = round(time.perf_counter() - start, 2)
+        _save(plan, setting, result)
+    except OSError as error:
+        return OSError(error.errno, f"a run cannot be stored ({error.strerror or error})")
     return result.get("error")
 
 
@@ -380,6 +450,17 @@ def _client(scheduler, workers):
     return client
 
 
+def _client_again(scheduler, workers):
+    """A client of a scheduler that was lost, as soon as it answers again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _client(scheduler, workers)
+        except ValueError:
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"the scheduler at {scheduler} was lost") from None
+
+
 def _share_of_cores(workers):
     """A plugin that gives each worker, and what it starts, cores of its own where that can be."""
     from distributed import WorkerPlugin
@@ -420,7 +501,7 @@ def _write_table(plan):
 
 
 def _rows(plan, setting):
-    result = _result(plan.folder(setting))
+    result = _result(plan.folder(setting)) or {"error": "its result was lost"}
     row = {"run": plan.folder(setting).name}
     row |= {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in setting.items()}
     row |= dict.fromkeys(COLUMNS[1:]) | {"seconds": result.get("seconds")}
@@ -442,6 +523,22 @@ def _header(path):
 
 def _root_of(path):
     return path.resolve().parent.parent.parent
+
+
+def _given(row, defaults):
+    """The parameters of a run that differ from the chapter's defaults, of the same types."""
+    values = {}
+    for name, default in defaults.items():
+        value = row[name]
+        if isinstance(default, list | dict):
+            value = json.loads(value)
+        elif pd.isna(value):
+            value = None
+        elif default is not None:
+            value = type(default)(value)
+        if value != default:
+            values[name] = value
+    return values
 
 
 def _label(row, varied):

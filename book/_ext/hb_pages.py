@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import hb_access
+import hb_launch
 import hb_light
 import hb_math
 import hb_reader
@@ -46,6 +47,7 @@ def about(app):
         "version": importlib.metadata.version("hblib"),
         "stamps": stamps,
         "repository": app.config.hb_repository,
+        "hub": app.config.hb_hub,
         "url": app.config.html_baseurl,
     }
 
@@ -77,6 +79,7 @@ def finish(app, exception):
         (out / "_static" / name).unlink(missing_ok=True)
     for chart in out.glob("_static/**/*.map"):  # for debuggers of the theme only
         chart.unlink()
+    hb_launch.publish(book["repository"], Path(app.srcdir).glob("notebooks/[0-9]*.ipynb"), out)
     target = app.builder.get_target_uri(app.config.root_doc)
     title = app.config.html_title or app.config.project
     (out / "index.html").write_text(ROOT_PAGE.format(title=title, target=target), encoding="utf-8")
@@ -106,5 +109,6 @@ def set_mathematics(app, pages):
 
 def setup(app):
     app.add_config_value("hb_repository", "", "html")
+    app.add_config_value("hb_hub", "", "html")
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -9,6 +9,7 @@ import re
 from copy import copy
 from pathlib import PurePosixPath
 
+import hb_launch
 from bs4 import BeautifulSoup, NavigableString
 
 WORDS_A_MINUTE = 200
@@ -35,25 +36,14 @@ def minutes(soup):
     return f"{count} minute{'s' if count > 1 else ''} to read"
 
 
-def launch_links(repository, notebook):
-    """Name -> address at which others run a notebook of a public GitHub repository."""
-    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)/?", repository)
-    if not match:
-        return {}
-    name = match[1]
-    return {
-        "Binder": f"https://mybinder.org/v2/gh/{name}/HEAD?urlpath=lab/tree/{notebook}",
-        "Colab": f"https://colab.research.google.com/github/{name}/blob/HEAD/{notebook}",
-    }
-
-
-def add_byline(soup, docname, repository):
+def add_byline(soup, docname, book):
     """Time to read, the notebook behind the page, where to launch it, how to cite it."""
     items = [f"<span>{html.escape(minutes(soup))}</span>"]
     source = soup.select_one("a.btn-download-source-button")
     if source is not None and source["href"].endswith(".ipynb"):
         items.append(f'<a href="{source["href"]}" download>Notebook</a>')
-        for name, address in launch_links(repository, f"{docname}.ipynb").items():
+        chapter = PurePosixPath(docname).name
+        for name, address in hb_launch.links(book["repository"], book["hub"], chapter).items():
             items.append(f'<a href="{html.escape(address)}">{name}</a>')
     items.append('<a href="#cite-this-page">Cite</a>')
     soup.select_one("article h1").insert_after(
@@ -195,5 +185,5 @@ def equip(soup, docname, book, terms):
     mark_parameters(soup)
     number_equations(soup)
     if docname != "book/index":
-        add_byline(soup, docname, book["repository"])
+        add_byline(soup, docname, book)
     add_citation(soup, docname, book)

@@ -6,6 +6,8 @@ import json
 import platform
 import posixpath
 import re
+import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -201,10 +203,25 @@ class SweepStability(EvidenceDirective):
         if found.failing:
             plural = "s" if len(found.failing) > 1 else ""
             summary = tag("summary", f"does not hold in {len(found.failing)} setting{plural}")
-            failing = [tag("li", text) for text in found.failing]
+            failing = [self.failing(entry.chapter, one) for one in found.failing]
             settings.append(tag("details", summary, tag("ul", *failing)))
         name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
         return [name, badge(found.verdict), count, tag("div", *settings)]
+
+
+    def failing(self, chapter, one):
+        """A setting, what came out there, and its executed notebook, or the command for it."""
+        given = " ".join(shlex.quote(f"{name}={value}") for name, value in one.given.items())
+        executed = Path("_build", "sweeps", chapter, one.run, f"{chapter}.ipynb")
+        source = Path(self.env.srcdir) / executed
+        if source.is_file():
+            copied = Path(self.env.app.outdir) / "sweeps" / f"{chapter}-{one.run}.ipynb"
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copied)
+            where = tag("a", "executed notebook", href=f"../sweeps/{copied.name}", download="")
+        else:
+            where = tag("code", f"hb run {chapter} {given}")
+        return tag("li", f"{one.setting}: {one.verdict} ", where)
 
 
 def setup(app):
