@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -71,6 +71,9 @@ bench: setup ## time the library against its peers, which it installs
 
 lock: setup ## compile requirements.lock anew from pyproject.toml and constraints.txt
 	@sh tools/lock.sh
+
+audit: setup ## check the lock: exact pins, imports, known vulnerabilities (needs the network)
+	@$(BIN)/python tools/audit.py
 
 lint: setup ## check the code's style
 	@$(BIN)/ruff check .

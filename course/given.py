@@ -18,14 +18,14 @@ def compare(what, yours, expected):
     except Exception as problem:  # a function that is not written yet, or one that fails
         value, why = None, f" ({type(problem).__name__}: {problem})"
     if value is None or value is ...:
-        shown = f"not yet{why}"
+        shown = "not yet"
     elif isinstance(value, str | bool):
         shown = value
     else:
         shown = np.array2string(np.asarray(value), precision=4, suppress_small=True)
     if not isinstance(expected, str | bool):
         expected = np.array2string(np.asarray(expected), precision=4, suppress_small=True)
-    print(f"{what}: yours {shown}, expected {expected}")
+    print(f"{what}: yours {shown}, expected {expected}{why}")
 
 
 @contextmanager

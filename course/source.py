@@ -199,7 +199,12 @@ def parse(text, path=Path()):
     match = re.match(r"^---\n(.*?)\n---\n(.*)$", text, re.S)
     if match is None:
         raise ValueError("the source must begin with its front matter between two lines '---'")
-    front = yaml.safe_load(match[1])
+    try:
+        front = yaml.safe_load(match[1])
+    except RecursionError:
+        raise ValueError("the front matter is nested too deeply") from None
+    if not isinstance(front, dict):
+        raise ValueError("the front matter must be a mapping with chapter, title and minutes")
     if role := _ROLE.search(text):
         raise ValueError(f"{role[0]} means nothing in a notebook, which a sheet is, too")
     sections = re.split(r"^(?=## )", match[2], flags=re.M)

@@ -207,7 +207,7 @@ def imports(notebook):
 
 
 def _read(notebook):
-    return nbformat.read(str(notebook), as_version=4)
+    return parameters.read(notebook)
 
 
 def _hash(content):

@@ -2,7 +2,8 @@
 
 ``sweeps/<chapter>.yml`` says which settings; `sweep` runs each of them once, on a Dask cluster, and
 writes one tidy table; `stability` counts in how many settings each verdict held. A worker imports
-what the chapter imports once, and its runs start from there (`hblib.warm`).
+what the chapter imports once, and its runs start from there (`hblib.warm`). After an edit of the
+library that should change no result, `check` repeats some runs instead of all.
 
 A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
 never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
@@ -18,13 +19,13 @@ import json
 import logging
 import math
 import os
+import random
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import filelock
-import nbformat
 import pandas as pd
 import yaml
 
@@ -120,6 +121,8 @@ def read_plan(root, chapter):
         place = getattr(error, "problem_mark", None)
         where = f" in line {place.line + 1}" if place else ""
         raise ValueError(f"sweeps/{path.name} is not valid YAML{where}") from None
+    except RecursionError:
+        raise ValueError(f"sweeps/{path.name} is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"sweeps/{path.name}: {error}") from None
 
@@ -153,12 +156,18 @@ def sweep(root, chapter, scheduler=None, workers=1):
         with a message on how to resume; finished runs are kept.
     """
     plan = read_plan(root, chapter)
+    _do(plan, scheduler, workers)
+    return _write_table(plan)
+
+
+def _do(plan, scheduler, workers):
+    """Do the runs of a plan that are not done."""
+    chapter = plan.notebook.stem
     if execute.stale(plan.notebook):
         raise ValueError(f"{chapter} is stale: bring it up to date first (hb execute {chapter})")
     with _alone(plan):
         try:
             _run(plan, scheduler, workers)
-            return _write_table(plan)
         except (KeyboardInterrupt, OSError) as error:
             done = sum(_is_done(plan.folder(setting)) for setting in plan.settings)
             resume = f"hb sweep {chapter}" + (f" --scheduler {scheduler}" if scheduler else "")
@@ -166,6 +175,60 @@ def sweep(root, chapter, scheduler=None, workers=1):
             if isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt(state) from None
             raise OSError(f"{error.strerror or error}: {state}") from error
+
+
+def check(root, chapter, n_runs, scheduler=None, workers=1):
+    """Repeat some runs of a stored sweep with the chapter as it is now, and compare.
+
+    For an edit of the library that should change no result: a clearer message, a new function. If
+    every repeated run comes out as stored, to the last digit of the table, the table gets the
+    chapter's present stamp; its header keeps the stamp it was computed with and the number of runs
+    repeated.
+
+    Parameters
+    ----------
+    root, chapter, scheduler, workers
+        As for `sweep`.
+    n_runs : int
+        How many runs. They are drawn at random from the chapter's stamp, so nobody chooses them.
+
+    Returns
+    -------
+    Path
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If there is no table of this plan, or `n_runs` is not between 1 and its number of runs.
+    execute.ChapterError
+        If a run comes out otherwise; the table is left as it was.
+    """
+    plan = read_plan(root, chapter)
+    path = _table_of(plan)
+    if not path.is_file() or _parts(path)[0]["settings"] != execute.digest(plan.settings):
+        raise ValueError(f"there is no table of sweeps/{chapter}.yml as it is: hb sweep {chapter}")
+    if not 1 <= n_runs <= len(plan.settings):
+        raise ValueError(f"n_runs must be from 1 to {len(plan.settings)}, not {n_runs}")
+    (header, rows), stored = _parts(path), read_results(path)
+    runs = list(dict.fromkeys(stored["run"]))  # in the order of the plan
+    drawn = random.Random(plan.stamp).sample(range(len(runs)), n_runs)
+    some = plan._replace(settings=[plan.settings[i] for i in sorted(drawn)])
+    _do(some, scheduler, workers)
+    repeated = pd.read_csv(io.StringIO(_as_csv(_frame(some))), dtype={"run": str, "error": str})
+    known = stored[stored["run"].isin([runs[i] for i in drawn])]
+    columns = [name for name in known if name != "run"]
+    differing = _differing(known[columns], repeated[columns])
+    if differing:
+        raise execute.ChapterError(
+            f"{chapter}: {differing[0]} came out otherwise than in {path.name}; sweep it again: "
+            f"hb sweep {chapter}"
+        )
+    computed = header.get("computed", header["stamp"])
+    if computed != plan.stamp:
+        header |= {"stamp": plan.stamp, "computed": computed, "checked": n_runs}
+        execute.write(f"# {json.dumps(header)}\n{rows}", path)
+    return path
 
 
 def stale(path):
@@ -182,7 +245,7 @@ def stale(path):
         Empty if the table is current.
     """
     path = Path(path)
-    header = _header(path)
+    header, _ = _parts(path)
     plan = read_plan(_root_of(path), path.stem)
     reasons = []
     if header["stamp"] != plan.stamp:
@@ -207,7 +270,15 @@ def read_results(path):
         (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
         that failed has one row with the verdict ``failed``, no claim, and its ``error``.
     """
-    return pd.read_csv(path, skiprows=1, dtype={"run": str, "error": str})
+    _, rows = _parts(path)
+    try:
+        table = pd.read_csv(io.StringIO(rows), dtype={"run": str, "error": str})
+    except ValueError:
+        raise _no_results(path) from None
+    # Cut off in the middle of a row, a table still reads: as fewer runs, silently.
+    if not rows.endswith("\n") or not {*COLUMNS} - {"seconds"} <= {*table}:
+        raise _no_results(path)
+    return table
 
 
 def stability(path):
@@ -261,7 +332,7 @@ def stability(path):
 
 
 def _defaults(notebook):
-    return parameters.declared(nbformat.read(str(notebook), as_version=4))
+    return parameters.declared(parameters.read(notebook))
 
 
 def _checked(plan, defaults):
@@ -481,23 +552,41 @@ def _share_of_cores(workers):
 # The table
 
 
+def _table_of(plan):
+    return plan.notebook.parent.parent / "sweeps" / "results" / f"{plan.notebook.stem}.csv"
+
+
 def _write_table(plan):
-    root, chapter = plan.notebook.parent.parent, plan.notebook.stem
+    table = _frame(plan)
+    table.to_parquet(plan.folder() / "results.parquet", index=False)
+    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings)}
+    path = _table_of(plan)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    execute.write(f"# {json.dumps(header)}\n{_as_csv(table)}", path)
+    return path
+
+
+def _frame(plan):
     table = pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
     table["n"] = table["n"].astype("Int64")
-    table.to_parquet(root / "_build" / "sweeps" / chapter / "results.parquet", index=False)
-    # Only what a second sweep would give again: no times, no digits that depend on the processor.
+    return table
+
+
+def _as_csv(table):
+    """Only what a second sweep would give again: no times, no digits that depend on processors."""
     table = table.drop(columns="seconds")
     for column in ESTIMATES:
         table[column] = [None if pd.isna(x) else float(f"{x:.3g}") for x in table[column]]
-    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings)}
-    text = io.StringIO()
-    text.write(f"# {json.dumps(header)}\n")
-    table.to_csv(text, index=False, lineterminator="\n")
-    path = root / "sweeps" / "results" / f"{chapter}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    execute.write(text.getvalue(), path)
-    return path
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _differing(known, repeated):
+    """Claims whose rows differ between two tables, in their order."""
+    if len(known) != len(repeated):
+        return ["the list of claims"]
+    known, repeated = known.reset_index(drop=True), repeated.reset_index(drop=True)
+    same = (known == repeated) | (known.isna() & repeated.isna())
+    return [str(claim) for claim in known.loc[~same.all(axis=1), "claim"].fillna("a failed run")]
 
 
 def _rows(plan, setting):
@@ -516,9 +605,21 @@ def _rows(plan, setting):
     ]
 
 
-def _header(path):
-    with open(path, encoding="utf-8") as lines:
-        return json.loads(next(lines).removeprefix("# "))
+def _parts(path):
+    """The header of a table of results, and the table as text."""
+    try:
+        first, _, rows = Path(path).read_text(encoding="utf-8").partition("\n")
+        header = json.loads(first.removeprefix("# "))
+    except ValueError:
+        raise _no_results(path) from None
+    if not isinstance(header, dict) or not {"stamp", "settings"} <= header.keys():
+        raise _no_results(path)
+    return header, rows
+
+
+def _no_results(path):
+    stem = Path(path).stem
+    return ValueError(f"{path} is not a whole table of results; write it with 'hb sweep {stem}'")
 
 
 def _root_of(path):

@@ -191,6 +191,39 @@ def test_a_table_knows_whether_it_is_current(swept):
     module.write_text(source)
 
 
+def test_some_runs_repeated_stand_for_all_if_nothing_differs(book):
+    book.chapter("01_a", "from hblib import similarity", STARTS, RECORD)
+    notebook = book.root / "notebooks" / "01_a.ipynb"
+    (book.root / "sweeps" / "01_a.yml").write_text("grid: {k: [1, 2, 6, 7]}")
+    with pytest.raises(ValueError, match="there is no table of sweeps/01_a.yml as it is"):
+        sweep.check(book.root, "01_a", 2)
+    assert execute.execute([notebook], report=str)[0].error is None
+    path = sweep.sweep(book.root, "01_a", workers=2)
+    computed, rows = sweep._parts(path)[0]["stamp"], path.read_text().split("\n")[1:]
+    module = book.root / "hblib" / "similarity.py"
+    module.write_text(module.read_text() + "# changed\n")
+    assert execute.execute([notebook], report=str)[0].error is None
+    assert sweep.stale(path)
+    with pytest.raises(ValueError, match="n_runs must be from 1 to 4, not 5"):
+        sweep.check(book.root, "01_a", 5)
+
+    (book.root / "journal.txt").unlink()
+    assert sweep.check(book.root, "01_a", 2, workers=2) == path
+    assert len(_journal(book)) == 2 and not sweep.stale(path)
+    header, _ = sweep._parts(path)
+    assert (header["computed"], header["checked"]) == (computed, 2)
+    assert path.read_text().split("\n")[1:] == rows
+
+    # A table that says otherwise than the chapter does is not renewed.
+    module.write_text(module.read_text() + "# again\n")
+    assert execute.execute([notebook], report=str)[0].error is None
+    before = path.read_text().replace(",1.23,", ",1.24,")
+    path.write_text(before)
+    with pytest.raises(execute.ChapterError, match="01_a: fake.claim came out otherwise"):
+        sweep.check(book.root, "01_a", 1)
+    assert path.read_text() == before and sweep.stale(path)
+
+
 # Faults
 
 
