@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test test-oldest live chapter sweep bench lock audit lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -61,6 +61,9 @@ chapter: setup ## run one chapter with other parameters: make chapter CH=02_rota
 sweep: setup ## run a chapter over its grid of parameters: make sweep CH=02_rotation
 	@test -n "$(CH)" || { echo 'Name a chapter: make sweep CH=02_rotation' >&2; exit 2; }
 	@$(BIN)/hb sweep $(CH)
+
+memory: setup ## measure the peak memory of every chapter, for the status page: make memory [CH=...]
+	@$(BIN)/python tools/memory.py $(CH)
 
 bench: setup ## time the library against its peers, which it installs
 	@$(BIN)/pip install -q --no-deps --disable-pip-version-check -r benchmarks/requirements.txt

@@ -1,8 +1,9 @@
 """The last step of a build: edit every written page once.
 
 What no option of Sphinx or of the theme reaches is done here on the finished HTML: mending the
-theme's accessibility (`hb_access`), what a reader expects (`hb_reader`), setting the mathematics
-(`hb_math`), and leaving out what a page does not need (`hb_light`).
+theme's accessibility (`hb_access`), a still picture (`hb_still`), what a reader expects
+(`hb_reader`), setting the mathematics (`hb_math`), and leaving out what a page does not need
+(`hb_light`).
 """
 
 import importlib.metadata
@@ -15,6 +16,7 @@ import hb_launch
 import hb_light
 import hb_math
 import hb_reader
+import hb_still
 import nbformat
 from bs4 import BeautifulSoup
 from sphinx.util import logging
@@ -65,13 +67,14 @@ def finish(app, exception):
     book = about(app)
     figures = hb_light.figure_scripts(out / "_static")
     for docname, soup in pages.items():
+        hb_still.draw(soup)
         hb_access.mend(soup)
         hb_reader.equip(soup, docname, book, terms)
         hb_light.lighten(soup, figures)
     set_mathematics(app, pages.values())
     for docname, soup in pages.items():
         soup.html[DONE] = ""
-        Path(app.builder.get_outfilename(docname)).write_text(str(soup), encoding="utf-8")
+        Path(app.builder.get_outfilename(docname)).write_text(str(soup).lstrip(), encoding="utf-8")
     for name in hb_light.UNUSED:
         (out / "_static" / name).unlink(missing_ok=True)
     for chart in out.glob("_static/**/*.map"):  # for debuggers of the theme only

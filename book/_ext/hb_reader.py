@@ -30,7 +30,8 @@ def minutes(soup):
         cells = [cell.get_text(" ", strip=True) for cell in row.select("th, td")]
         if len(cells) == 2 and cells[0] == "time":
             return cells[1]
-    text = " ".join(p.get_text(" ") for p in soup.select("article p, article li, article dd"))
+    words = "article :is(p, li, dd):not(table *, details *)"  # what one looks up is not read
+    text = " ".join(p.get_text(" ") for p in soup.select(words))
     count = max(1, round(len(text.split()) / WORDS_A_MINUTE))
     return f"{count} minute{'s' if count > 1 else ''} to read"
 
@@ -50,6 +51,13 @@ def add_byline(soup, docname, book):
     )
 
 
+def mark_parameters(soup):
+    """Name the table of a run's parameters, for the style sheet sets it in columns."""
+    for caption in soup.select("table > caption"):
+        if caption.get_text(strip=True) == "Parameters of this run":
+            caption.parent["class"] = ["hb-params"]
+
+
 # ---------------------------------------------------------------- cite this
 
 
@@ -62,11 +70,12 @@ def add_citation(soup, docname, book):
         edition += f", stamp {stamp}"
     address = f"{book['url'].rstrip('/')}/{docname}.html" if book["url"] else ""
     where = f' <a href="{address}">{address}</a>' if address else ""
+    whole = title == book["title"]  # the front page stands for the book
     entry = [
-        f"@incollection{{hidden-basis-{key},",
+        f"@{'book' if whole else 'incollection'}{{hidden-basis-{key},",
         f"  author    = {{{{{book['author']}}}}},",
         f"  title     = {{{title}}},",
-        f"  booktitle = {{{book['title']}}},",
+        *([] if whole else [f"  booktitle = {{{book['title']}}},"]),
         f"  year      = {{{book['year']}}},",
         f"  note      = {{{edition[0].upper() + edition[1:]}}},",
         *([f"  url       = {{{address}}},"] if address else []),
@@ -74,10 +83,11 @@ def add_citation(soup, docname, book):
     ]
     names = (book[key] for key in ("author", "year", "title"))
     author, year, booktitle = map(html.escape, names)
+    part = "" if whole else html.escape(title + " " if title[-1] in "?!" else f"{title}. ") + "In "
     section = fragment(
         '<section class="hb-cite" id="cite-this-page"><h2>Cite this page'
         '<a class="headerlink" href="#cite-this-page" title="Link to this heading">#</a></h2>'
-        f"<p>{author} ({year}). {html.escape(title)} In <em>{booktitle}</em>, "
+        f"<p>{author} ({year}). {part}<em>{booktitle}</em>, "
         f"{html.escape(edition)}.{where} Please cite the sources of the claims as well.</p>"
         '<div class="highlight"><pre tabindex="0" aria-label="BibTeX entry">'
         f"{html.escape(chr(10).join(entry))}</pre></div></section>"
@@ -172,6 +182,7 @@ def equip(soup, docname, book, terms):
     if terms and docname not in ("book/glossary", "book/index"):
         link_terms(soup, terms, glossary_page)
     add_notes(soup, terms)
+    mark_parameters(soup)
     number_equations(soup)
     if docname != "book/index":
         add_byline(soup, docname, book)
