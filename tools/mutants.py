@@ -1,0 +1,274 @@
+"""Put known mistakes into the library, one at a time, and see whether its tests notice.
+
+The mistakes, called mutants, are listed in tests/mutants/*.yml: what a person could get wrong, the
+text of the module that is replaced, and the tests that should fail. Each is made in a temporary
+copy of the repository, never here. What became of it is noted in
+tests/mutants/results.csv.
+"""
+
+import argparse
+import csv
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parent.parent
+LIST = ROOT / "tests" / "mutants"
+RESULTS = LIST / "results.csv"
+COLUMNS = ("mutant", "module", "outcome", "test")
+ENOUGH = 0.95  # share of all mutants that must be caught
+REQUIRED, OPTIONAL = {"name", "what", "module", "find", "replace", "tests"}, {"survives"}
+
+
+class Mutant(NamedTuple):
+    """One mistake; ``survives`` says why no test can notice it, where none can."""
+
+    name: str
+    what: str
+    module: str
+    find: str
+    replace: str
+    tests: tuple[str, ...]
+    survives: str | None = None
+
+
+class Outcome(NamedTuple):
+    """What a run of tests said: passed, failed, hung or broken; and the first test to fail."""
+
+    said: str
+    test: str = ""
+
+
+def read_list(folder=LIST):
+    """All mutants, in the order of their files."""
+    mutants = []
+    for path in sorted(Path(folder).glob("*.yml")):
+        for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+            if not REQUIRED <= entry.keys() <= REQUIRED | OPTIONAL:
+                raise ValueError(
+                    f"{path.name}: a mutant has the keys {', '.join(sorted(REQUIRED))} and perhaps "
+                    f"'survives', got {', '.join(entry)}"
+                )
+            tests = tuple(_test_id(name) for name in entry.pop("tests"))
+            mutants.append(Mutant(**entry, tests=tests))
+    return mutants
+
+
+def _test_id(name):
+    """As pytest wants it: of a file of tests, or of one test in a file that takes long."""
+    file, *test = name.split("::")
+    return "::".join([f"tests/{file}.py", *test])
+
+
+def mutated(mutant, root=ROOT):
+    """The source of the mutant's module with the mistake in it."""
+    source = (Path(root) / mutant.module).read_text(encoding="utf-8")
+    if (times := source.count(mutant.find)) != 1:
+        raise ValueError(f"{mutant.name}: its text occurs {times} times in {mutant.module}")
+    return source.replace(mutant.find, mutant.replace)
+
+
+# --- running tests -------------------------------------------------------------------------------
+
+
+def copy_repository(target):
+    """A copy of the files under version control, and of what the library has cached."""
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    cache = Path("_build", "cache")  # texts that take seconds to parse
+    if (ROOT / cache).is_dir():
+        shutil.copytree(ROOT / cache, target / cache)
+    return target
+
+
+def run_tests(repository, tests, limit, numba_cache):
+    """Run tests in a copy of the repository until one test fails."""
+    with tempfile.TemporaryDirectory(prefix="hb-mutant-") as scratch:
+        environment = os.environ | {
+            "PYTHONPATH": str(repository),
+            # Compiled files are told apart by size and second: two mutants can agree in both.
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NUMBA_CACHE_DIR": str(numba_cache),
+            # No example that failed on one mutant is tried first on the next.
+            "HYPOTHESIS_STORAGE_DIRECTORY": scratch,
+            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+        }
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        log = Path(scratch, "log")
+        with open(log, "wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *options, *tests],
+                cwd=repository,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                status = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                return Outcome("hung")
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    if status not in (0, 1):
+        return Outcome("broken", " ".join(lines[-1:]))
+    failed = [line.split()[1] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    return Outcome("failed" if status else "passed", failed[0] if failed else "")
+
+
+def run_mutant(mutant, repository, limit):
+    """Make the mistake in a copy of the repository, run its tests, and take it back."""
+    path = repository / mutant.module
+    before, wrong = path.read_text(encoding="utf-8"), mutated(mutant)
+    path.write_text(wrong, encoding="utf-8")
+    try:
+        # Compiled code of the right module must not stand in for that of the wrong one.
+        with tempfile.TemporaryDirectory(prefix="hb-numba-") as own:
+            compiled = own if "numba" in wrong else repository.parent / "numba"
+            return run_tests(repository, mutant.tests, limit, compiled)
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def run(mutants, workers):
+    """Outcomes by name; before that all tests named must pass without any mistake."""
+    files = sorted({name for mutant in mutants for name in mutant.tests})
+    outcomes, seconds = {}, {}
+    with tempfile.TemporaryDirectory(prefix="hb-mutants-") as folder:
+        copies = queue.SimpleQueue()
+        for number in range(workers):
+            copies.put(copy_repository(Path(folder, str(number), "book")))
+
+        def in_a_copy(function, *arguments):
+            repository = copies.get()
+            try:
+                return function(repository, *arguments)
+            finally:
+                copies.put(repository)
+
+        def right(repository, name):
+            start = time.monotonic()
+            found = run_tests(repository, [name], 1800, repository.parent / "numba")
+            if found.said != "passed":
+                raise ValueError(f"{name} does not pass without a mutant: {found}")
+            seconds[name] = time.monotonic() - start
+
+        def wrong(repository, mutant):
+            # Compiling anew takes a minute; on a busy machine everything takes longer.
+            limit = 180 + 5 * sum(seconds[name] for name in mutant.tests)
+            outcomes[mutant.name] = run_mutant(mutant, repository, limit)
+
+        with ThreadPoolExecutor(workers) as pool:
+            for function, tasks in ((right, files), (wrong, mutants)):
+                label = "tests as they are" if function is right else "mutants"
+                waiting = [pool.submit(in_a_copy, function, task) for task in tasks]
+                try:
+                    for done in tqdm(as_completed(waiting), label, total=len(tasks)):
+                        done.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+    return outcomes
+
+
+# --- what came out -------------------------------------------------------------------------------
+
+
+def read_results():
+    """The rows of the table by the mutant's name."""
+    if not RESULTS.is_file():
+        return {}
+    with open(RESULTS, encoding="utf-8", newline="") as file:
+        return {row["mutant"]: row for row in csv.DictReader(file)}
+
+
+def write_results(outcomes, mutants):
+    """Note the outcomes; mutants that were not run keep what is known of them."""
+    rows = read_results()
+    for mutant in mutants:
+        if found := outcomes.get(mutant.name):
+            named = {"passed": "survived", "failed": "caught"}.get(found.said, found.said)
+            values = (mutant.name, mutant.module, named, found.test)
+            rows[mutant.name] = dict(zip(COLUMNS, values))
+    with open(RESULTS, "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows[mutant.name] for mutant in mutants if mutant.name in rows)
+
+
+def report(outcomes, mutants):
+    """Print who survived and the share caught; true when nothing is left to be done."""
+    good = True
+    for mutant in mutants:
+        said, test = outcomes[mutant.name]
+        caught = said in ("failed", "hung")
+        if said == "broken":
+            verdict = f"breaks the tests before one can fail: {test}"
+        elif not caught:
+            verdict = f"survives: {mutant.survives or 'unexplained'}"
+        elif mutant.survives:
+            verdict = f"caught by {test}, though the list explains why it cannot be"
+        else:
+            continue
+        good &= not caught and said != "broken" and mutant.survives is not None
+        print(f"\n{mutant.name} ({mutant.module})")
+        print(textwrap.indent(textwrap.fill(f"{mutant.what} {verdict}", 96), "    "))
+    n_caught = sum(found.said in ("failed", "hung") for found in outcomes.values())
+    n_hung = sum(found.said == "hung" for found in outcomes.values())
+    share = n_caught / len(outcomes)
+    print(
+        f"\n{n_caught} of {len(outcomes)} mutants caught ({share:.1%}), {n_hung} of them because "
+        "the tests did not end"
+    )
+    return good and share >= ENOUGH
+
+
+def main():
+    """Run the mutants asked for; 0 if enough are caught and every survivor is explained."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", action="append", metavar="NAME", help="this mutant")
+    parser.add_argument("--module", action="append", metavar="FILE", help="as in hblib/sparse.py")
+    parser.add_argument("--workers", type=int, default=2, help="copies of the repository (2)")
+    options = parser.parse_args()
+    mutants = read_list()
+    for given, known in (
+        (options.only, {mutant.name for mutant in mutants}),
+        (options.module, {mutant.module for mutant in mutants}),
+    ):
+        if unknown := sorted(set(given or ()) - known):
+            parser.error(f"there is no mutant {', '.join(unknown)}")
+    chosen = [
+        mutant
+        for mutant in mutants
+        if (not options.only or mutant.name in options.only)
+        and (not options.module or mutant.module in options.module)
+    ]
+    for mutant in chosen:
+        mutated(mutant)  # complains about a text that is no longer there
+    outcomes = run(chosen, max(1, options.workers))
+    write_results(outcomes, mutants)
+    return 0 if report(outcomes, chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
