@@ -8,6 +8,8 @@ tests/mutants/results.csv.
 
 import argparse
 import csv
+import itertools
+import multiprocessing
 import os
 import queue
 import shutil
@@ -29,6 +31,13 @@ LIST = ROOT / "tests" / "mutants"
 RESULTS = LIST / "results.csv"
 COLUMNS = ("mutant", "module", "outcome", "test")
 ENOUGH = 0.95  # share of all mutants that must be caught
+# Tests run in forks of a process that has imported what takes longest, but nothing of the library.
+FORKED = multiprocessing.get_context("forkserver")
+IMPORTED = """hypothesis matplotlib.pyplot nbclient nbformat numba pandas pytest scipy.fft
+scipy.integrate scipy.ndimage scipy.optimize scipy.signal scipy.sparse.linalg scipy.stats
+sklearn.decomposition sklearn.linear_model sklearn.manifold sklearn.utils.estimator_checks torch
+torch.optim""".split()
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 REQUIRED, OPTIONAL = {"name", "what", "module", "find", "replace", "tests"}, {"survives"}
 
 
@@ -98,42 +107,52 @@ def copy_repository(target):
 
 
 def run_tests(repository, tests, limit, numba_cache):
-    """Run tests in a copy of the repository until one test fails."""
+    """Run tests in a copy of the repository until one fails."""
     with tempfile.TemporaryDirectory(prefix="hb-mutant-") as scratch:
-        environment = os.environ | {
-            "PYTHONPATH": str(repository),
-            # Compiled files are told apart by size and second: two mutants can agree in both.
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NUMBA_CACHE_DIR": str(numba_cache),
-            # No example that failed on one mutant is tried first on the next.
-            "HYPOTHESIS_STORAGE_DIRECTORY": scratch,
-            **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
-        }
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
         log = Path(scratch, "log")
-        with open(log, "wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "pytest", *options, *tests],
-                cwd=repository,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(limit)
-            except subprocess.TimeoutExpired:
+        process = FORKED.Process(
+            target=_pytest, args=(repository, tests, log, scratch, numba_cache)
+        )
+        process.start()
+        try:
+            process.join(limit)
+            if process.is_alive():
                 return Outcome("hung")
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+        finally:
+            if process.is_alive():
+                os.killpg(process.pid, signal.SIGKILL)
+                process.join()
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    if status not in (0, 1):
+    if process.exitcode not in (0, 1):
         return Outcome("broken", " ".join(lines[-1:]))
     failed = [line.split()[1] for line in lines if line.startswith(("FAILED ", "ERROR "))]
-    return Outcome("failed" if status else "passed", failed[0] if failed else "")
+    return Outcome("failed" if process.exitcode else "passed", failed[0] if failed else "")
+
+
+def _pytest(repository, tests, log, scratch, numba_cache):
+    # What the forked process does. It is the only place where the library is imported.
+    os.setsid()
+    output = os.open(log, os.O_WRONLY | os.O_CREAT)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.chdir(repository)
+    os.environ |= {
+        "PYTHONPATH": str(repository),
+        # Compiled files are told apart by size and second: two mutants can agree in both.
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NUMBA_CACHE_DIR": str(numba_cache),
+        # No example that failed on one mutant is tried first on the next.
+        "HYPOTHESIS_STORAGE_DIRECTORY": scratch,
+    }
+    sys.path.insert(0, str(repository))
+    sys.dont_write_bytecode = True
+
+    import numba
+    import pytest
+
+    numba.config.reload_config()
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    sys.exit(int(pytest.main([*options, *tests])))
 
 
 def run_mutant(mutant, repository, limit):
@@ -150,10 +169,11 @@ def run_mutant(mutant, repository, limit):
         path.write_text(before, encoding="utf-8")
 
 
-def run(mutants, workers):
-    """Outcomes by name; before that all tests named must pass without any mistake."""
-    files = sorted({name for mutant in mutants for name in mutant.tests})
-    outcomes, seconds = {}, {}
+def run(mutants, workers, outcomes):
+    """Add outcomes by name; before that all tests named must pass without any mistake."""
+    tests = sorted({name for mutant in mutants for name in mutant.tests})
+    files = [list(group) for _, group in itertools.groupby(tests, lambda name: name.split("::")[0])]
+    seconds = {}
     with tempfile.TemporaryDirectory(prefix="hb-mutants-") as folder:
         copies = queue.SimpleQueue()
         for number in range(workers):
@@ -166,16 +186,16 @@ def run(mutants, workers):
             finally:
                 copies.put(repository)
 
-        def right(repository, name):
+        def right(repository, names):
             start = time.monotonic()
-            found = run_tests(repository, [name], 1800, repository.parent / "numba")
+            found = run_tests(repository, names, 1800, repository.parent / "numba")
             if found.said != "passed":
-                raise ValueError(f"{name} does not pass without a mutant: {found}")
-            seconds[name] = time.monotonic() - start
+                raise ValueError(f"{found.test or names} does not pass without a mutant")
+            seconds.update(dict.fromkeys(names, time.monotonic() - start))
 
         def wrong(repository, mutant):
             # Compiling anew takes a minute; on a busy machine everything takes longer.
-            limit = 180 + 5 * sum(seconds[name] for name in mutant.tests)
+            limit = 180 + 5 * max(seconds[name] for name in mutant.tests)
             outcomes[mutant.name] = run_mutant(mutant, repository, limit)
 
         with ThreadPoolExecutor(workers) as pool:
@@ -188,7 +208,6 @@ def run(mutants, workers):
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
-    return outcomes
 
 
 # --- what came out -------------------------------------------------------------------------------
@@ -265,8 +284,13 @@ def main():
     ]
     for mutant in chosen:
         mutated(mutant)  # complains about a text that is no longer there
-    outcomes = run(chosen, max(1, options.workers))
-    write_results(outcomes, mutants)
+    os.environ |= ONE_THREAD
+    FORKED.set_forkserver_preload(IMPORTED)
+    outcomes = {}
+    try:
+        run(chosen, max(1, options.workers), outcomes)
+    finally:
+        write_results(outcomes, mutants)
     return 0 if report(outcomes, chosen) else 1
 
 
