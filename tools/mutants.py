@@ -8,10 +8,10 @@ tests/mutants/results.csv.
 
 import argparse
 import csv
-import itertools
 import multiprocessing
 import os
 import queue
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,7 @@ scipy.integrate scipy.ndimage scipy.optimize scipy.signal scipy.sparse.linalg sc
 sklearn.decomposition sklearn.linear_model sklearn.manifold sklearn.utils.estimator_checks torch
 torch.optim""".split()
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+MEMORY = 4 * 2**30  # bytes that a run of tests may ask for
 REQUIRED, OPTIONAL = {"name", "what", "module", "find", "replace", "tests"}, {"survives"}
 
 
@@ -132,6 +134,8 @@ def run_tests(repository, tests, limit, numba_cache):
 def _pytest(repository, tests, log, scratch, numba_cache):
     # What the forked process does. It is the only place where the library is imported.
     os.setsid()
+    # A mistake may ask for all there is: it gets an error, and its tests fail.
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     output = os.open(log, os.O_WRONLY | os.O_CREAT)
     os.dup2(output, 1)
     os.dup2(output, 2)
@@ -169,45 +173,49 @@ def run_mutant(mutant, repository, limit):
         path.write_text(before, encoding="utf-8")
 
 
-def run(mutants, workers, outcomes):
-    """Add outcomes by name; before that all tests named must pass without any mistake."""
-    tests = sorted({name for mutant in mutants for name in mutant.tests})
-    files = [list(group) for _, group in itertools.groupby(tests, lambda name: name.split("::")[0])]
+def run(mutants, workers):
+    """Yield the outcomes of mutants, each with its mutant, as they come.
+
+    Before a test is asked about a mutant it must have passed without any.
+    """
     seconds = {}
     with tempfile.TemporaryDirectory(prefix="hb-mutants-") as folder:
         copies = queue.SimpleQueue()
         for number in range(workers):
             copies.put(copy_repository(Path(folder, str(number), "book")))
 
-        def in_a_copy(function, *arguments):
+        def one(mutant):
             repository = copies.get()
             try:
-                return function(repository, *arguments)
+                if new := [name for name in mutant.tests if name not in seconds]:
+                    start = time.monotonic()
+                    found = run_tests(repository, new, 1800, repository.parent / "numba")
+                    if found.said != "passed":
+                        return Outcome("broken", f"without a mutant: {found.test or new}")
+                    seconds.update(dict.fromkeys(new, time.monotonic() - start))
+                # Compiling anew takes a minute; on a busy machine everything takes longer.
+                limit = 180 + 5 * max(seconds[name] for name in mutant.tests)
+                return run_mutant(mutant, repository, limit)
             finally:
                 copies.put(repository)
 
-        def right(repository, names):
-            start = time.monotonic()
-            found = run_tests(repository, names, 1800, repository.parent / "numba")
-            if found.said != "passed":
-                raise ValueError(f"{found.test or names} does not pass without a mutant")
-            seconds.update(dict.fromkeys(names, time.monotonic() - start))
-
-        def wrong(repository, mutant):
-            # Compiling anew takes a minute; on a busy machine everything takes longer.
-            limit = 180 + 5 * max(seconds[name] for name in mutant.tests)
-            outcomes[mutant.name] = run_mutant(mutant, repository, limit)
-
         with ThreadPoolExecutor(workers) as pool:
-            for function, tasks in ((right, files), (wrong, mutants)):
-                label = "tests as they are" if function is right else "mutants"
-                waiting = [pool.submit(in_a_copy, function, task) for task in tasks]
-                try:
-                    for done in tqdm(as_completed(waiting), label, total=len(tasks)):
-                        done.result()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            waiting = {pool.submit(one, mutant): mutant for mutant in mutants}
+            try:
+                for done in tqdm(as_completed(waiting), total=len(mutants), unit="mutant"):
+                    yield waiting[done], done.result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def one_of_every_module_first(mutants):
+    """Another order, so that a run that is stopped early has seen all of the library."""
+    seen = Counter()
+    turns = {}
+    for mutant in mutants:
+        turns[mutant.name] = seen[mutant.module]
+        seen[mutant.module] += 1
+    return sorted(mutants, key=lambda mutant: turns[mutant.name])
 
 
 # --- what came out -------------------------------------------------------------------------------
@@ -242,7 +250,7 @@ def report(outcomes, mutants):
         said, test = outcomes[mutant.name]
         caught = said in ("failed", "hung")
         if said == "broken":
-            verdict = f"breaks the tests before one can fail: {test}"
+            verdict = f"cannot be judged: {test}"
         elif not caught:
             verdict = f"survives: {mutant.survives or 'unexplained'}"
         elif mutant.survives:
@@ -287,9 +295,8 @@ def main():
     os.environ |= ONE_THREAD
     FORKED.set_forkserver_preload(IMPORTED)
     outcomes = {}
-    try:
-        run(chosen, max(1, options.workers), outcomes)
-    finally:
+    for mutant, found in run(one_of_every_module_first(chosen), max(1, options.workers)):
+        outcomes[mutant.name] = found
         write_results(outcomes, mutants)
     return 0 if report(outcomes, chosen) else 1
 
