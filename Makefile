@@ -23,11 +23,11 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test live chapter sweep bench lock lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## make or repair the environment in .venv (every other target does this first)
 	@sh tools/setup.sh
@@ -48,6 +48,9 @@ pdf: html ## print the whole book, as it is, into one PDF (needs Chromium)
 test: setup ## all tests: library, set-up, site, and every chapter rerun and compared
 	@sh tools/test.sh
 
+test-oldest: setup ## the library's tests and all verdicts with the oldest releases allowed
+	@sh tools/oldest.sh
+
 live: setup ## serve the book at http://localhost:8000 (PORT=...) and rebuild it at every change
 	@$(BIN)/python tools/live.py $(PORT)
 
@@ -59,12 +62,18 @@ sweep: setup ## run a chapter over its grid of parameters: make sweep CH=02_rota
 	@test -n "$(CH)" || { echo 'Name a chapter: make sweep CH=02_rotation' >&2; exit 2; }
 	@$(BIN)/hb sweep $(CH)
 
+memory: setup ## measure the peak memory of every chapter, for the status page: make memory [CH=...]
+	@$(BIN)/python tools/memory.py $(CH)
+
 bench: setup ## time the library against its peers, which it installs
 	@$(BIN)/pip install -q --no-deps --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks
 
 lock: setup ## compile requirements.lock anew from pyproject.toml and constraints.txt
 	@sh tools/lock.sh
+
+audit: setup ## check the lock: exact pins, imports, known vulnerabilities (needs the network)
+	@$(BIN)/python tools/audit.py
 
 lint: setup ## check the code's style
 	@$(BIN)/ruff check .

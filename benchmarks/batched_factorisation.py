@@ -9,28 +9,27 @@ the same starts with the same learning rate, and the ends are compared. Peers:
 - ``batched NumPy``: all seeds at once with numpy.matmul, in the same two forms.
 
 Rounds are interleaved, so that a busy machine slows all alike; a ratio is the median over rounds of
-peer time / our time. `hblib` trains on one thread; "threads" is what the peers are given. Only
-ratios are stored: they carry over to other machines, seconds do not.
+peer time / our time: CPU time on one thread, wall time on several. `hblib` trains on one thread;
+"threads" is what the peers are given. The floor is the two products with the data matrix that every
+step needs, all seeds at once. Loops over many seeds are timed on some of them and multiplied.
 
-Run ``python benchmarks/batched_factorisation.py`` (a few minutes, on an otherwise idle machine);
-writes ``benchmarks/results/batched_factorisation.json``.
+Run ``python benchmarks/batched_factorisation.py`` (three minutes); writes
+``benchmarks/results/batched_factorisation.json``.
 """
 
-import argparse
-import json
 import os
 import time
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import pandas as pd
+import record
 import torch
 from threadpoolctl import threadpool_limits
 
 from hblib.factorisation import Problem, initialise, train
 
 LR = 0.2
-RESULTS = Path(__file__).parent / "results" / "batched_factorisation.json"
+FLOOR = "floor: two products"
 
 
 def ours(M, A, B, steps):
@@ -132,6 +131,17 @@ def batched_numpy_gram(M, A, B, steps):
     return a
 
 
+def two_products(M, A, B, steps):
+    """Only the products of the factors with the data, for all seeds at once."""
+    if M.ndim == 2:
+        A, B = A.reshape(-1, A.shape[-1]), B.reshape(-1, B.shape[-1])
+    ends = [np.empty(np.matmul(A, M).shape, A.dtype), np.empty(A.shape, A.dtype)]
+    transposed = np.ascontiguousarray(M.swapaxes(-1, -2))
+    for _ in range(steps):
+        np.matmul(A, M, out=ends[0])
+        np.matmul(B, transposed, out=ends[1])
+
+
 PEERS = {
     "autograd loop": autograd_loop,
     "NumPy loop, residual": numpy_loop_residual,
@@ -149,22 +159,27 @@ def compare(seeds, m, n, k, dtype, threads, steps, rounds, own_M=False, max_loop
     M = M.astype(dtype)
     A, B = (X.astype(dtype) for X in initialise("gaussian", k, (m, n), seeds, 0.3, rng))
     some = min(seeds, max_loop_seeds)
-    times = {name: [] for name in ("ours", *PEERS)}
+    times = {name: [] for name in ("ours", *PEERS, FLOOR)}
+    clock = time.process_time if threads == 1 else time.perf_counter
     torch.set_num_threads(threads)
     with threadpool_limits(threads):
         ours(M, A, B, 2)
+        two_products(M, A, B, 2)
         for _ in range(rounds):
-            start = time.perf_counter()
+            start = clock()
             end = ours(M, A, B, steps)
-            times["ours"].append(time.perf_counter() - start)
+            times["ours"].append(clock() - start)
             for name, peer in PEERS.items():
                 count = some if "loop" in name else seeds
-                start = time.perf_counter()
+                start = clock()
                 theirs = peer(M[:count] if own_M else M, A[:count], B[:count], steps)
-                times[name].append((time.perf_counter() - start) * seeds / count)
+                times[name].append((clock() - start) * seeds / count)
                 gap = np.abs(theirs - end[:count]).max() / np.abs(end).max()
                 if gap > (1e-9 if dtype == "float64" else 1e-3):
                     raise RuntimeError(f"{name} ends elsewhere: relative gap {gap:.1e}")
+            start = clock()
+            two_products(M, A, B, steps)
+            times[FLOOR].append(clock() - start)
     mine = np.array(times.pop("ours"))
     return {
         "seeds": seeds,
@@ -173,69 +188,102 @@ def compare(seeds, m, n, k, dtype, threads, steps, rounds, own_M=False, max_loop
         "dtype": dtype,
         "threads": threads,
         "steps": steps,
-        **{name: float(np.median(np.array(t) / mine)) for name, t in times.items()},
+        "milliseconds a step": record.rounded(1e3 * np.median(mine) / steps),
+        **{name: record.rounded(np.median(np.array(t) / mine)) for name, t in times.items()},
+    }
+
+
+def best_loop(row):
+    """Time of the faster of the two loops in NumPy over ours."""
+    return min(row["NumPy loop, residual"], row["NumPy loop, Gram"])
+
+
+def lines_over(rows, size):
+    """Milliseconds a step against a size, from rows that differ in it."""
+    lines = {"hblib": [[row[size], row["milliseconds a step"]] for row in rows]}
+    for name in (*PEERS, FLOOR):
+        lines[name] = [
+            [row[size], record.rounded(row[name] * row["milliseconds a step"])] for row in rows
+        ]
+    return lines
+
+
+def memory_of(seeds, m, n, k, steps=20):
+    """MiB to train all seeds at once, and one after the other."""
+    rng = np.random.default_rng(0)
+    M = rng.standard_normal((m, n))
+    A, B = initialise("gaussian", k, (m, n), seeds, 0.3, rng)
+    ways = {
+        "hblib": ours,
+        "NumPy loop, Gram": numpy_loop_gram,
+        "batched NumPy, Gram": batched_numpy_gram,
+    }
+    return {
+        f"{seeds:,} seeds of {m} x {n}, k = {k}: {name}": record.peak(partial(way, M, A, B, steps))
+        for name, way in ways.items()
     }
 
 
 def main():
-    """Run all settings, print the table, store the ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few steps and rounds, nothing stored")
-    quick = parser.parse_args().quick
-    steps, rounds = (20, 1) if quick else (2000, 3)
-    cores = os.cpu_count()
+    """Run all settings, print the table, store it."""
+    quick, load = record.options(__doc__).quick, record.load()
     rows = []
 
     def add(**setting):
         row = compare(**setting)
         rows.append(row)
         print(" | ".join(f"{v:.1f}" if isinstance(v, float) else str(v) for v in row.values()))
+        return row
 
-    print(" | ".join(("seeds", "size", "data", "dtype", "threads", "steps", *PEERS)))
     base = {"m": 60, "n": 40, "k": 5}
-    for dtype in ("float64", "float32"):
-        for threads in sorted({1, cores}):
-            full = dtype == "float64" and threads == 1
-            few = {} if full else {"max_loop_seeds": 8}
-            add(seeds=64, **base, dtype=dtype, threads=threads, steps=steps, rounds=rounds, **few)
-    add(
-        seeds=64,
-        **base,
-        own_M=True,
-        max_loop_seeds=8,
-        steps=steps,
-        rounds=rounds,
-        dtype="float64",
-        threads=1,
-    )
     steps, rounds = (5, 1) if quick else (300, 5)
     small = {"dtype": "float64", "threads": 1, "rounds": rounds}
-    for seeds in (1, 2, 4, 16, 256, 1024):
-        add(seeds=seeds, **base, steps=steps, max_loop_seeds=16, **small)
-    for m, n, k in ((12, 8, 3), (24, 16, 4), (120, 80, 10), (200, 150, 20), (400, 300, 20)):
+    counts = (1, 4, 16) if quick else (1, 2, 4, 16, 64, 256, 1024)
+    over_seeds = [
+        add(seeds=seeds, **base, steps=steps, max_loop_seeds=8, **small) for seeds in counts
+    ]
+    over_entries = []
+    sizes = ((12, 8, 3), (24, 16, 4), (60, 40, 5), (120, 80, 10), (200, 150, 20), (400, 300, 20))
+    for m, n, k in sizes[:3] if quick else sizes:
         few = max(5, steps // (1 + m // 100))
-        add(seeds=64, m=m, n=n, k=k, steps=few, max_loop_seeds=8, **small)
-        if m >= 200:
-            add(seeds=64, m=m, n=n, k=k, steps=few, max_loop_seeds=8, own_M=True, **small)
-    add(seeds=16, m=1797, n=64, k=8, steps=steps // 5, max_loop_seeds=4, **small)
-
-    frame = pd.DataFrame(rows)
-    best = frame[["NumPy loop, residual", "NumPy loop, Gram"]].min(axis=1)
-    slower = frame[best < 1]
-    print(
-        "Batching does not pay against the better NumPy loop at: "
-        + (
-            "; ".join(f"{r.seeds} seeds of {r.size}, {r.data}" for r in slower.itertuples())
-            or "none"
-        )
-    )
+        row = add(seeds=64, m=m, n=n, k=k, steps=few, max_loop_seeds=4, **small)
+        over_entries.append(row | {"entries": m * n})
+    steps, rounds = (5, 1) if quick else (300, 3)
+    for dtype in ("float64", "float32"):
+        for threads in sorted({1, os.cpu_count()}):
+            kind = {"dtype": dtype, "threads": threads, "steps": steps, "rounds": rounds}
+            add(seeds=64, **base, **kind, max_loop_seeds=8)
+    kind = {"dtype": "float64", "threads": 1, "rounds": rounds, "max_loop_seeds": 4}
+    add(seeds=64, **base, own_M=True, steps=steps, **kind)
     if not quick:
-        RESULTS.parent.mkdir(exist_ok=True)
-        record = {
-            "what": "time of peer / time of hblib.factorisation.train, median over rounds",
-            "rows": json.loads(frame.round(2).to_json(orient="records")),
-        }
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        for m, n, k in ((200, 150, 20), (400, 300, 20)):
+            add(seeds=64, m=m, n=n, k=k, own_M=True, steps=60, **kind)
+        add(seeds=16, m=1797, n=64, k=8, steps=60, **kind)
+
+    table = []
+    for row in rows[: len(over_seeds) + len(over_entries)]:
+        name = f"{row['seeds']:,} seeds of {row['size']}: times the better NumPy loop"
+        if all(name != known[0] for known in table):
+            table.append((name, "> 1", best_loop(row)))
+    cost = "CPU time of a step, ms"
+    result = {
+        "title": "All seeds as one batch",
+        "what": "Gradient descent of a linear factorisation from many starts: all at once by "
+        "hblib, one after the other, and batched by hand, each to the same end. "
+        "Rows give the time of a peer over ours.",
+        "required and measured": record.compared(*table),
+        "series": [
+            record.curves("seeds, 60 x 40, k = 5", cost, lines_over(over_seeds, "seeds")),
+            record.curves(
+                "entries of the matrix, 64 seeds", cost, lines_over(over_entries, "entries")
+            ),
+        ],
+        "memory": memory_of(64 if quick else 1024, **base),
+        "rows": rows,
+    }
+    print(result["memory"])
+    if not quick:
+        record.store("batched_factorisation", result, ["torch"], load)
 
 
 if __name__ == "__main__":

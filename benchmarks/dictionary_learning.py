@@ -4,7 +4,7 @@
 `recovery.atoms_found`: mean number of 50 atoms over 50 draws at 10, 20, 30 dB and without noise, 80
 iterations, for K-SVD (approximate, exact, and without the exchange of bad atoms), MOD, SPAMS's
 online learner with L0 codes (same number of passes), and scikit-learn's online L1 learner (same
-number of passes, 4 draws: each takes seconds).
+number of passes, 3 draws: each takes seconds).
 
 *Photographs*: mini-batch K-SVD against SPAMS's online L0 learner (`trainDL`, mode 3) on patches of
 16 x 8 pixels of scikit-learn's two photographs, 512 atoms, 5 for a patch, the same first dictionary
@@ -12,20 +12,25 @@ and batch size. The error is the relative squared rest of 4,000 held-out patches
 each error that SPAMS reaches, from one pass on, the time of the shortest of our fits that reaches
 it is divided by SPAMS's time; and the best errors are compared.
 
+*Against size*: CPU time of one round over all signals, 128 features, 256 atoms, 5 for a signal,
+from the same first dictionary: K-SVD, mini-batch K-SVD, SPAMS's online L0 learner and
+scikit-learn's online L1 learner. The floor is the product of all signals with all atoms.
+
 CPU time on one thread. SPAMS is left out with a word if it is not installed.
 
-Run ``python benchmarks/dictionary_learning.py`` (ten minutes); writes
+Run ``python benchmarks/dictionary_learning.py`` (five minutes); writes
 ``benchmarks/results/dictionary_learning.json``.
 """
 
-import argparse
 import functools
-import json
 import time
-from pathlib import Path
+import warnings
 
 import numpy as np
+import record
 from sklearn.datasets import load_sample_images
+from sklearn.decomposition import MiniBatchDictionaryLearning
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from hblib import ksvd, recovery, sparse
@@ -35,7 +40,6 @@ try:
 except ImportError:
     spams = None
 
-RESULTS = Path(__file__).parent / "results" / "dictionary_learning.json"
 NOISE = {"10 dB": 10, "20 dB": 20, "30 dB": 30, "none": None}
 REQUIRED = {"10 dB": 42.5, "20 dB": 46.2, "30 dB": 46.5, "none": 46.8}
 
@@ -61,12 +65,15 @@ def atoms_found(n_trials):
         "K-SVD, approximate": (recovery.learn_by_ksvd, n_trials),
         "K-SVD, exact": (
             functools.partial(recovery.learn_by_ksvd, approximate=False),
-            n_trials,
+            min(20, n_trials),
         ),
-        "K-SVD, no exchange": (functools.partial(recovery.learn_by_ksvd, clean=False), n_trials),
-        "MOD": (recovery.learn_by_mod, n_trials),
+        "K-SVD, no exchange": (
+            functools.partial(recovery.learn_by_ksvd, clean=False),
+            min(20, n_trials),
+        ),
+        "MOD": (recovery.learn_by_mod, min(20, n_trials)),
         "SPAMS, online L0": (learn_by_spams, n_trials if spams else 0),
-        "scikit-learn, online L1": (recovery.learn_by_scikit_learn, min(4, n_trials)),
+        "scikit-learn, online L1": (recovery.learn_by_scikit_learn, min(3, n_trials)),
     }
     rows = []
     for name, (learn, n) in learners.items():
@@ -141,14 +148,53 @@ def photographs(longest):
     return curves
 
 
+def one_round(n_signals, n_atoms=256):
+    """One round over the signals by every learner, from the same start."""
+    D = recovery.random_dictionary(n_atoms, 128, 0)
+    X = recovery.sparse_signals(D, n_signals, 5, 1, snr=20)[0].astype(np.float32)
+    init = X[:n_atoms] / np.linalg.norm(X[:n_atoms], axis=1, keepdims=True)
+    columns, atoms = np.asfortranarray(X.T), np.asfortranarray(init.T)
+
+    def by_spams():
+        n_batches = n_signals // 512
+        return spams.trainDL(columns, D=atoms, lambda1=5, mode=3, batchsize=512, iter=n_batches,
+                             numThreads=1, verbose=False)  # fmt: skip
+
+    def by_scikit_learn():
+        learner = MiniBatchDictionaryLearning(
+            n_atoms, alpha=0.15, max_iter=1, fit_algorithm="cd", dict_init=init, batch_size=512,
+            random_state=0, max_no_improvement=None, tol=0,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return learner.fit(X)
+
+    def ours(learner):
+        return learner(n_atoms, 5, 1, init=init, random_state=0).fit(X)
+
+    found = {
+        "hblib, K-SVD": lambda: ours(ksvd.KSVD),
+        "hblib, mini-batch K-SVD": lambda: ours(ksvd.MiniBatchKSVD),
+        "scikit-learn, online L1": by_scikit_learn,
+        "floor: product X D^T": lambda: X @ init.T,
+    }
+    return found | ({"SPAMS, online L0": by_spams} if spams is not None else {})
+
+
 def main():
-    """Run both, print required beside measured, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few draws, nothing stored")
-    quick = parser.parse_args().quick
+    """Run all, print required beside measured, store."""
+    quick, load = record.options(__doc__).quick, record.load()
     if spams is None:
         print("SPAMS is left out: it is not installed (pip install -r benchmarks/requirements.txt)")
     with threadpool_limits(1):
+        sizes = (512, 1024, 2048) if quick else (1024, 4096, 16_384, 65_536)
+        by_size = record.series(
+            "signals, 256 atoms", "CPU time of one round, s", sizes, one_round, 1 if quick else 3
+        )
+        memory = {
+            f"one round over 16,384 signals: {name}": record.peak(function)
+            for name, function in one_round(16_384).items()
+        }
         curves = photographs(4 if quick else 64)
         found = atoms_found(2 if quick else 50)
     table = [
@@ -170,18 +216,19 @@ def main():
                 round(lowest["hblib"] / lowest["SPAMS"], 3),
             ),
         ]
-    for row in table:
-        print(" | ".join(map(str, row)))
+    points = [{"photographs": name} | point for name, curve in curves.items() for point in curve]
+    result = {
+        "title": "Dictionary learning",
+        "what": "Planted atoms found in 50 draws, and CPU time on one thread to reach an error on "
+        "patches of photographs, against SPAMS and scikit-learn.",
+        "required and measured": record.compared(*table),
+        "series": [by_size],
+        "memory": memory,
+        "rows": found + points,
+    }
+    print(memory)
     if not quick:
-        record = {
-            "what": "planted atoms found, and CPU seconds on one thread to reach an error",
-            "required and measured": [
-                dict(zip(("what", "required", "measured"), r)) for r in table
-            ],
-            "atoms found": found,
-            "photographs": curves,
-        }
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        record.store("dictionary_learning", result, ["scikit-learn", "spams-bin"], load)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,26 @@ machine disturbs little, wall time on two. What is compared:
 - ``equal loss``: CPU time of five epochs of stochastic skip-gram over that of as many dense steps
   as reach its loss;
 - ``quality``: per seed, how near a plural or an -ing form is to its word (mean reciprocal rank,
-  with the number of pairs), and shared neighbours, for ours, gensim's, PPMI-SVD and random vectors.
+  with the number of pairs), and shared neighbours, for ours, gensim's, PPMI-SVD and random vectors;
+- ``against size``: CPU time of one epoch of skip-gram against the words of the text. The floor is
+  the time to read and write the output vectors of every pair, one word's and five noise words',
+  once, at the measured bandwidth of copying as much as both tables hold.
 
-Run ``python benchmarks/embeddings.py`` (about ten minutes, on an otherwise idle machine); writes
+Run ``python benchmarks/embeddings.py`` (about six minutes, on an otherwise idle machine); writes
 ``benchmarks/results/embeddings.json``.
 """
 
-import argparse
-import json
 import time
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
+import record
 import torch
 from gensim.models import Word2Vec
 from threadpoolctl import threadpool_limits
 
 from hblib import corpora, dense_embeddings, embeddings
 
-RESULTS = Path(__file__).parent / "results" / "embeddings.json"
 CLOCKS = {1: time.process_time, 2: time.perf_counter}
 
 
@@ -234,33 +234,103 @@ def quality(text, docs, counts, dim, n_seeds):
         kind: round(float(np.mean([shared(a, b) for a, b in combinations(sets[kind], 2)])), 3)
         for kind in sets
     } | {"across": round(float(np.mean([shared(a, b) for a, b in product(*sets.values())])), 3)}
-    print(f"quality: {json.dumps(out, indent=1)}", flush=True)
+    print(f"quality: {out}", flush=True)
     return out
+
+
+def pairs(text, window=5):
+    """Pairs of one epoch, expected: of a kept word with the kept words in its window.
+
+    A half-width uniform on 1 to `window` reaches (1 + ... + window) / window words on either side.
+    """
+    kept = corpora.keep_probability(text.counts)[text.tokens].sum()
+    return kept * (window + 1)
+
+
+def against_size(text, docs, dim, parts, rounds):
+    """CPU time of one epoch, over the first documents of the text."""
+    n_bytes = 4 * 2 * dim * len(text.words)  # both tables
+    speed = record.bandwidth(n_bytes)
+    lines = {"hblib": [], "gensim": [], "floor: memory": []}
+    for part in parts:
+        first = docs[: len(docs) // part]
+        some = corpora.encode(first)
+        begin = embeddings.start("word2vec", some.words, dim, 0, dtype="float32")
+        seconds = {"hblib": [], "gensim": []}
+        for seed in range(rounds):
+            run = timed(time.process_time, embeddings.sgns, some, begin, seed, epochs=1)
+            seconds["hblib"].append(run[0])
+            model = gensim_model(first, dim, seed, 1)
+            examples = {"total_examples": len(first), "epochs": 1}
+            seconds["gensim"].append(timed(time.process_time, model.train, first, **examples)[0])
+        seconds["floor: memory"] = pairs(some) * 6 * dim * 4 * 2 / speed
+        for name, line in lines.items():
+            line.append([len(some.tokens), record.rounded(np.median(seconds[name]))])
+        print({name: line[-1] for name, line in lines.items()}, flush=True)
+    found = record.curves("words of the text", "CPU time of one epoch of skip-gram, s", lines)
+    memory = {
+        "one epoch of skip-gram, whole text: hblib": record.peak(
+            lambda: embeddings.sgns(some, begin, 0, epochs=1)
+        ),
+        "one epoch of skip-gram, whole text: gensim": record.peak(
+            lambda: gensim_model(docs, dim, 0, 1).train(docs, total_examples=len(docs), epochs=1)
+        ),
+    }
+    return found, memory
 
 
 def main():
     """Print and store all figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--output", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    quick, load = record.options(__doc__).quick, record.load()
+    rounds, n_seeds = (1, 1) if quick else (3, 2)
     text = corpora.shuffled(corpora.load("docstrings"), 0)
+    if quick:
+        text = corpora.restrict(text, 2000)
     large, small = corpora.restrict(text, min_count=5), corpora.restrict(text, 4000)
     counts = corpora.cooccurrence(small, weights="expected")
     torch.set_num_threads(1)
+    docs = documents(large)
     with threadpool_limits(1):
-        result = {
-            "corpus": {"words": len(large.tokens), "vocabulary": len(large.words)},
-            "rounds": options.rounds,
-            "dimensions": 100,
-            "skip-gram": skip_gram(large, documents(large), 100, options.rounds),
-            "glove": glove(large, 100, options.rounds),
-            "dense": dense(counts, 100, options.rounds),
-            "equal loss": equal_loss(small, counts, 100),
-            "quality": quality(small, documents(small), counts, 50, options.seeds),
-        }
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
+        speed = skip_gram(large, docs, 100, rounds)
+        parts = (64, 32, 16) if quick else (16, 8, 4, 2, 1)
+        found, memory = against_size(large, docs, 100, parts, 1)
+        by_glove = glove(large, 100, rounds)
+        whole = dense(counts, 100, rounds)
+        equal = {} if quick else equal_loss(small, counts, 100)
+        worth = {} if quick else quality(small, documents(small), counts, 50, n_seeds)
+    table = [
+        (f"skip-gram, {name}: times gensim", ">= 1", one["gensim / hblib"])
+        for name, one in speed.items()
+    ]
+    for rule in ("adagrad", "glove", "sgd"):
+        ratio = by_glove[rule]["torch / hblib"]
+        table.append((f"GloVe, {rule}, one thread: times torch", ">= 1", ratio))
+    ratio = whole["autograd / hblib, 1 thread"]
+    table.append(("whole loss, one thread: times autograd", ">= 1", ratio))
+    if worth:
+        nearest = {kind: float(np.mean(worth["-s"][kind])) for kind in ("hblib", "PPMI-SVD")}
+        table.append((
+            "plurals, mean reciprocal rank, over that of PPMI-SVD",
+            ">= 1",
+            record.rounded(nearest["hblib"] / nearest["PPMI-SVD"]),
+        ))  # fmt: skip
+    rows = [{"skip-gram": name} | one for name, one in speed.items()]
+    rows += [{"GloVe": rule} | by_glove[rule] for rule in ("adagrad", "glove", "sgd")]
+    rows += [{"whole loss": "one step"} | whole, {"equal loss": "five epochs"} | equal]
+    rows += [{"quality": name} | one for name, one in worth.items() if isinstance(one, dict)]
+    result = {
+        "title": "Word vectors",
+        "what": "Skip-gram with negative sampling against gensim, GloVe and the whole loss against "
+        f"torch, on {len(large.tokens):,} words of docstrings with {len(large.words):,} different "
+        "ones, in 100 dimensions.",
+        "required and measured": record.compared(*table),
+        "series": [found],
+        "memory": memory,
+        "rows": rows,
+    }
+    print(memory)
+    if not quick:
+        record.store("embeddings", result, ["gensim", "torch", "numba"], load)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,23 @@
   the source's scale (six layers of 1,024 units, batches of 128) and at the chapter's (20 networks
   of two layers of 256, batches of 64). The least that any penalty has to do is to read the
   activations, so the time of ``H.sum()`` in place of the penalty is stored beside.
+- *Against size*: CPU time of a layout of noise against the number of units; the floor is the exact
+  solution of the same table of costs by scipy, without making the table.
 
 One thread, CPU time, rounds interleaved; a ratio is the median over rounds.
 
 Run ``python benchmarks/grid.py`` (two minutes or so); writes ``benchmarks/results/grid.json``.
 """
 
-import argparse
-import json
-import os
-import time
-from pathlib import Path
-
 import numpy as np
+import record
 import torch
+from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
 from hblib import grid, grid_layout, grid_networks
 
-RESULTS = Path(__file__).parent / "results" / "grid.json"
 N_SAMPLES, N_CLASSES, N_FEATURES = 1257, 10, 64
 LAYOUT_SECONDS = 2.0
 # The penalty reads every activation once more, forwards and backwards.
@@ -35,13 +32,6 @@ SCALES = {  # seeds, widths, shape of the grid, batch
     "source": (1, grid_networks.SOURCE_SCALE["widths"], (32, 32), 128),
     "chapter": (20, (256, 256), (16, 16), 64),
 }
-
-
-def cpu_time(function):
-    """CPU seconds of one call."""
-    start = time.process_time()
-    function()
-    return time.process_time() - start
 
 
 def samples():
@@ -65,11 +55,25 @@ def layouts(rounds):
     found = {}
     for name, H in kinds.items():
         times = [
-            cpu_time(lambda H=H: grid_layout.assign(H, y, shape, centres, sigma))
+            record.cpu_time(lambda H=H: grid_layout.assign(H, y, shape, centres, sigma))[0]
             for _ in range(rounds)
         ]
         found[name] = {"median": round(float(np.median(times)), 3), "most": round(max(times), 3)}
     return found
+
+
+def of_noise(n_units):
+    """A layout of noise, and the bare solution of its table of costs."""
+    shape, sigma = (int(n_units**0.5),) * 2, 2.5
+    centres, y = grid.ring_centres(N_CLASSES, shape), samples()[1]
+    H = np.random.default_rng(1).random((N_SAMPLES, n_units))
+    one_hot = (y == np.arange(N_CLASSES)[:, None]) / len(y)
+    surfaces = grid.log_surfaces(grid.lattice(shape), centres, sigma).exp().numpy()
+    table = (one_hot @ np.log(H + grid.EPS)).T @ surfaces
+    return {
+        "hblib": lambda: grid_layout.assign(H, y, shape, centres, sigma),
+        "floor: assignment by scipy": lambda: linear_sum_assignment(table, maximize=True),
+    }
 
 
 def steps(scale, rounds):
@@ -105,7 +109,9 @@ def steps(scale, rounds):
     times = {name: [] for name in runs}
     for _ in range(rounds + 1):
         for name, run in runs.items():
-            times[name].append(cpu_time(lambda run=run: [step(*run) for _ in range(3)]) / 3)
+            times[name].append(
+                record.cpu_time(lambda run=run: [step(*run) for _ in range(3)])[0] / 3
+            )
     plain = np.array(times["none"][1:])
     found = {name: round(float(np.median(np.array(t[1:]) / plain)), 3) for name, t in times.items()}
     return {"milliseconds without": round(1e3 * float(np.median(plain)), 1), **found}
@@ -113,14 +119,22 @@ def steps(scale, rounds):
 
 def main():
     """Run all settings, print required beside measured, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, nothing stored")
-    quick = parser.parse_args().quick
+    quick, load = record.options(__doc__).quick, record.load()
     torch.set_num_threads(1)
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
     with threadpool_limits(1):
         seconds = layouts(1 if quick else 9)
-        ratios = {scale: steps(scale, 3 if quick else 25) for scale in SCALES}
+        found = record.series(
+            "units of a square grid",
+            "CPU time of a layout, s",
+            (16, 64, 144) if quick else (64, 144, 256, 576, 1024),
+            of_noise,
+            1 if quick else 5,
+        )
+        memory = {
+            f"layout of 1,024 units: {name}": record.peak(function)
+            for name, function in of_noise(1024).items()
+        }
+        ratios = {scale: steps(scale, 2 if quick else 25) for scale in SCALES}
     table = [
         (f"layout of 1,024 units, {name}: CPU s", f"<= {LAYOUT_SECONDS}", s["most"])
         for name, s in seconds.items()
@@ -134,22 +148,21 @@ def main():
                     ratio[name],
                 )
             )
-    for row in table:
-        print(" | ".join(map(str, row)))
-    print(ratios)
+    kinds = [
+        {"layout": name, "CPU s": s["median"], "most": s["most"]} for name, s in seconds.items()
+    ]
+    result = {
+        "title": "Hidden units on a grid",
+        "what": "A layout of the units by assignment, the most of all rounds, and a training step "
+        "with the penalty over one without it, the median of interleaved rounds; one thread.",
+        "required and measured": record.compared(*table),
+        "series": [found],
+        "memory": memory,
+        "rows": kinds + [{"scale": scale, **ratio} for scale, ratio in ratios.items()],
+    }
+    print(*result["rows"], memory, sep="\n")
     if not quick:
-        record = {
-            "what": "one thread, CPU time; layouts: most of all rounds; steps: median ratio of "
-            "interleaved rounds",
-            "torch": torch.__version__,
-            "load before": load,
-            "required and measured": [
-                dict(zip(("what", "required", "measured"), r)) for r in table
-            ],
-            "layouts": seconds,
-            "steps": ratios,
-        }
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        record.store("grid", result, ["scipy", "torch"], load)
 
 
 if __name__ == "__main__":

@@ -13,20 +13,19 @@ with noise at 20 dB. Peers:
 On one thread, CPU time is measured, so that a busy machine matters little; rounds are interleaved,
 and a ratio is the median over rounds of peer time / our time. Two threads are compared with one by
 wall-clock time, which means something on an otherwise idle machine only; the load is stored.
+CPU time against the number of signals and of atoms is measured at 128 features, 5 atoms a signal,
+single precision.
 
 Run ``python benchmarks/sparse_coding.py`` (a few minutes); writes
 ``benchmarks/results/sparse_coding.json``.
 """
 
-import argparse
-import json
-import os
 import time
-from pathlib import Path
 
 import numpy as np
+import record
 from sklearn.linear_model import orthogonal_mp_gram
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from hblib import recovery, sparse
 
@@ -35,7 +34,6 @@ try:
 except ImportError:
     spams = None
 
-RESULTS = Path(__file__).parent / "results" / "sparse_coding.json"
 # (n_features, n_atoms, sparsity, n_samples)
 SETTINGS = [(128, 512, 5, 20_000), (128, 512, 20, 20_000), (500, 2000, 15, 4_000)]
 # At least so much faster than SPAMS, than scikit-learn; at most so many bare products.
@@ -49,63 +47,81 @@ def problem(n_features, n_atoms, sparsity, n_samples, dtype):
     return X.astype(dtype), D.astype(dtype)
 
 
-def cpu_time(function):
-    """CPU seconds of one call, and what it returned."""
-    start = time.process_time()
-    result = function()
-    return time.process_time() - start, result
-
-
-def compare(n_features, n_atoms, sparsity, n_samples, dtype, rounds):
-    """Ratios of one setting, one thread."""
+def contestants(n_features, n_atoms, sparsity, n_samples, dtype, few=None):
+    """What codes the same signals, by name; scikit-learn may get the first `few` only."""
     X, D = problem(n_features, n_atoms, sparsity, n_samples, dtype)
-    few = slice(0, max(200, n_samples // 20))
     columns, atoms = np.asfortranarray(X.T), np.asfortranarray(D.T)
+    products = np.zeros((n_samples, n_atoms), dtype)
 
     def scikit_learn():
-        return orthogonal_mp_gram(D @ D.T, D @ X[few].T, n_nonzero_coefs=sparsity).T
+        return orthogonal_mp_gram(D @ D.T, D @ X[:few].T, n_nonzero_coefs=sparsity).T
 
     def by_spams():
         # With the default eps and lambda1, single precision gives empty codes.
         return spams.omp(columns, atoms, L=sparsity, eps=0.0, lambda1=0.0, numThreads=1)
 
-    def ours():
-        return sparse.batch_omp(X, D, sparsity)
-
-    ours()
-    products = np.zeros((n_samples, n_atoms), dtype)
-    times = {"ours": [], "product": [], "scikit-learn": [], "SPAMS": []}
-    for i in range(rounds):
-        seconds, codes = cpu_time(ours)
-        times["ours"].append(seconds)
-        times["product"].append(cpu_time(lambda: np.matmul(X, D.T, out=products))[0])
-        if spams is not None:
-            seconds, theirs = cpu_time(by_spams)
-            times["SPAMS"].append(seconds)
-        if i < 3:
-            seconds, oracle = cpu_time(scikit_learn)
-            times["scikit-learn"].append(seconds * n_samples / (few.stop - few.start))
-    ratio = {
-        name: float(np.median([a / b for a, b in zip(t, times["ours"])])) if t else None
-        for name, t in times.items()
+    found = {
+        "hblib": lambda: sparse.batch_omp(X, D, sparsity),
+        "scikit-learn": scikit_learn,
+        "floor: product X D^T": lambda: np.matmul(X, D.T, out=products),
     }
-    mine = codes[few].toarray()
+    return found | ({"SPAMS": by_spams} if spams is not None else {})
+
+
+def compare(n_features, n_atoms, sparsity, n_samples, dtype, rounds):
+    """Ratios of one setting, one thread."""
+    few = max(200, n_samples // 20)
+    functions = contestants(n_features, n_atoms, sparsity, n_samples, dtype, few)
+    codes, oracle = functions["hblib"](), functions["scikit-learn"]()
+    slow = {"scikit-learn": functions.pop("scikit-learn"), "hblib": functions["hblib"]}
+    record.interleaved(functions, 1)  # fills caches
+    times = record.interleaved(functions, rounds)
+    slow = record.interleaved(slow, min(3, rounds))
+    times["scikit-learn"] = slow["scikit-learn"] * n_samples / few
+
+    def ratio(name):
+        theirs = times[name]
+        ours = slow["hblib"] if name == "scikit-learn" else times["hblib"]
+        return float(np.median(theirs / ours))
+
+    mine = codes[:few].toarray()
     same = ((mine != 0) == (oracle != 0)).all(axis=1)
     row = {
         "size": f"{n_features} x {n_atoms}",
         "sparsity": sparsity,
         "dtype": np.dtype(dtype).name,
-        "signals a second": int(n_samples / np.median(times["ours"])),
-        "bare products": round(1 / ratio["product"], 2),
-        "times scikit-learn": round(ratio["scikit-learn"], 1),
-        "times SPAMS": ratio["SPAMS"] and round(ratio["SPAMS"], 2),
+        "signals a second": int(n_samples / np.median(times["hblib"])),
+        "bare products": round(1 / ratio("floor: product X D^T"), 2),
+        "times scikit-learn": round(ratio("scikit-learn"), 1),
+        "times SPAMS": None if spams is None else round(ratio("SPAMS"), 2),
         "supports as scikit-learn's": float(same.mean()),
         "largest gap of coefficients": float(np.abs(mine - oracle)[same].max()),
     }
     if spams is not None:
-        supports = (theirs.T.toarray() != 0) == (codes.toarray() != 0)
+        supports = (functions["SPAMS"]().T.toarray() != 0) == (codes.toarray() != 0)
         row["supports as SPAMS's"] = round(float(supports.all(axis=1).mean()), 4)
     return row
+
+
+def against_size(quick):
+    """CPU time against the number of signals and against that of atoms."""
+    cost, rounds = "CPU time to code all signals, s", 1 if quick else 5
+    return [
+        record.series(
+            "signals, 512 atoms",
+            cost,
+            (500, 1000, 2000) if quick else (500, 2000, 8000, 32_000),
+            lambda n: contestants(128, 512, 5, n, np.float32),
+            rounds,
+        ),
+        record.series(
+            "atoms, 4,000 signals",
+            cost,
+            (128, 256, 512) if quick else (128, 256, 512, 1024, 2048),
+            lambda n: contestants(128, n, 5, 4000, np.float32),
+            rounds,
+        ),
+    ]
 
 
 def two_threads(rounds):
@@ -129,24 +145,13 @@ def two_hundred_thousand():
     """CPU seconds to code 200,000 signals of 500 numbers, 15 of 2,000 atoms each."""
     D = recovery.random_dictionary(2000, 500, 0).astype(np.float32)
     X = np.random.default_rng(1).normal(size=(200_000, 500)).astype(np.float32)
-    return cpu_time(lambda: sparse.batch_omp(X, D, 15))[0]
+    return record.cpu_time(lambda: sparse.batch_omp(X, D, 15))[0]
 
 
 def main():
     """Run all settings, print required beside measured, store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one round, nothing stored")
-    quick = parser.parse_args().quick
+    quick, load = record.options(__doc__).quick, record.load()
     rounds = 1 if quick else 9
-    if spams is None:
-        print("SPAMS is left out: it is not installed (pip install -r benchmarks/requirements.txt)")
-    # NumPy's own BLAS does the products; the others belong to scipy and to the peers.
-    blas = next(lib for lib in threadpool_info() if "numpy" in lib["filepath"])
-    environment = {
-        "BLAS": f"{blas['internal_api']} {blas['version']}, {blas['architecture']} kernels",
-        "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
-    }
-    print(environment)
     rows = []
     with threadpool_limits(1):
         for setting in SETTINGS:
@@ -154,7 +159,13 @@ def main():
                 row = compare(*setting, dtype, rounds)
                 rows.append(row)
                 print(row, flush=True)
-        seconds = two_hundred_thousand()
+        found = against_size(quick)
+        functions = contestants(128, 512, 5, 20_000, np.float32)
+        memory = {
+            f"20,000 codes, 128 x 512, sparsity 5: {name}": record.peak(function)
+            for name, function in functions.items()
+        }
+        seconds = None if quick else two_hundred_thousand()
         threads = two_threads(1 if quick else 7)
 
     table = []
@@ -169,21 +180,22 @@ def main():
             table.append((f"{name}: bare products", f"<= {products}", row["bare products"]))
     for sparsity, ratio in threads.items():
         table.append((f"two threads, sparsity {sparsity}", ">= 1.8", round(ratio["best"], 2)))
-    table.append(("200,000 codes, 500 x 2000, sparsity 15: CPU s", "<= 15", round(seconds, 1)))
-    for row in table:
-        print(" | ".join(map(str, row)))
+    if seconds is not None:
+        name = "200,000 codes, 500 x 2000, sparsity 15: CPU s"
+        table.append((name, "<= 15", round(seconds, 1)))
+    result = {
+        "title": "Sparse coding",
+        "what": "Orthogonal matching pursuit of random signals on random dictionaries, on one "
+        "thread, against scikit-learn and SPAMS (C++). Two threads are compared with one by wall "
+        "time, the best of the rounds.",
+        "required and measured": record.compared(*table),
+        "series": found,
+        "memory": memory,
+        "rows": rows,
+    }
+    print(memory)
     if not quick:
-        record = {
-            "what": "OMP on one thread by CPU time; medians of interleaved rounds; two threads: "
-            "best round by wall-clock time",
-            **environment,
-            "required and measured": [
-                dict(zip(("what", "required", "measured"), r)) for r in table
-            ],
-            "two threads over one": threads,
-            "rows": rows,
-        }
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        record.store("sparse_coding", result, ["scikit-learn", "spams-bin"], load)
 
 
 if __name__ == "__main__":

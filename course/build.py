@@ -25,7 +25,9 @@ from hblib import execute
 
 OUT = Path("_build") / "course"
 # Pages about evidence need the whole book; the books of the course hold sheets only.
-LEFT_OUT = ("hb_evidence", "hb_findings", "hb_ledger", "hb_status", "hb_quiz")
+LEFT_OUT = (
+    "hb_evidence", "hb_findings", "hb_ledger", "hb_reproductions", "hb_status", "hb_quiz",
+)  # fmt: skip
 
 
 def wheel(folder):
@@ -124,9 +126,10 @@ def book(folder, title, sheets, about, out):
         shutil.copy(source.ROOT / "book" / "references.bib", place / "book")
         (place / "_config.yml").write_text(yaml.safe_dump(config), "utf-8")
         names = [sheet.chapter for sheet in sheets]
-        toc = {"format": "jb-book", "root": "index", "chapters": [{"file": n} for n in names]}
+        toc = {"format": "jb-book", "root": "contents", "chapters": [{"file": n} for n in names]}
         (place / "_toc.yml").write_text(yaml.safe_dump(toc), "utf-8")
-        (place / "index.md").write_text(f"# {title}\n\n{about}\n", "utf-8")
+        listed = "".join(f"- [{s.title}]({s.chapter}.ipynb), {s.minutes} minutes\n" for s in sheets)
+        (place / "contents.md").write_text(f"# {title}\n\n{about}\n\n{listed}", "utf-8")
         for name in names:
             shutil.copy(folder / f"{name}.ipynb", place)
         program = Path(sys.executable).with_name("jupyter-book")
@@ -168,8 +171,9 @@ ABOUT = {
     "student": (
         "One sheet of exercises for each chapter of *The Hidden Basis*. Download a sheet with "
         "the button at the top of its page, or take it from the folder `notebooks` beside this "
-        "book, and run it where the book is installed, in Jupyter or on Colab. The check under an "
-        "exercise runs at once, without a network."
+        "book, and open it in Jupyter, in VS Code or on Colab. Where the book is not installed, "
+        "put `pip install otter-grader hblib-*.whl` first; the file is in the same folder. The "
+        "check under an exercise runs at once, without a network."
     ),
     "instructor": (
         "The sheets with their solutions, all tests, common mistakes and notes for teaching. "

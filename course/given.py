@@ -12,10 +12,11 @@ plotting.use_style()
 
 def compare(what, yours, expected):
     """Print your value beside the expected one; `yours` may be a function without arguments."""
+    why = ""
     try:
         value = yours() if callable(yours) else yours
-    except Exception:  # a function that is not written yet
-        value = None
+    except Exception as problem:  # a function that is not written yet, or one that fails
+        value, why = None, f" ({type(problem).__name__}: {problem})"
     if value is None or value is ...:
         shown = "not yet"
     elif isinstance(value, str | bool):
@@ -24,7 +25,7 @@ def compare(what, yours, expected):
         shown = np.array2string(np.asarray(value), precision=4, suppress_small=True)
     if not isinstance(expected, str | bool):
         expected = np.array2string(np.asarray(expected), precision=4, suppress_small=True)
-    print(f"{what}: yours {shown}, expected {expected}")
+    print(f"{what}: yours {shown}, expected {expected}{why}")
 
 
 @contextmanager

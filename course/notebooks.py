@@ -127,12 +127,16 @@ def _fenced(text):
     return f"```python\n{text.strip()}\n```"
 
 
+def _points(number):
+    return f"{number} point{'' if int(number) == 1 else 's'}"
+
+
 def _tests_shown(number, exercise):
     parts = [f"### Tests of {number}"]
     for test in exercise.tests:
         kind = "visible" if test.kind == "test" else "hidden"
         parts.append(
-            f"**{test.options['name']}** ({kind}, {test.options['points']} points). "
+            f"**{test.options['name']}** ({kind}, {_points(test.options['points'])}). "
             f"If it fails: {test.options['message']}\n\n{_fenced(test.body)}"
         )
     return "\n\n".join(parts)
@@ -141,11 +145,19 @@ def _tests_shown(number, exercise):
 def _mistakes_shown(number, exercise):
     parts = [f"### Common mistakes in {number}"]
     for mistake in exercise.of("mistake"):
-        parts.append(f"**{mistake.title}.** Fails `{mistake.options['fails']}`. {mistake.body}")
+        spoken = source.WHOLE_CELL.sub("", mistake.body).strip()
+        parts.append(f"**{mistake.title}.** Fails `{mistake.options['fails']}`. {spoken}")
         if "replace" in mistake.options:
             old, new = mistake.options["replace"], mistake.options.get("by", "")
-            parts[-1] += f"\n\n{_fenced(f'{old}  # right' + chr(10) + f'{new}  # wrong')}"
+            wrong = f"{old}  # right\n{new}  # wrong"
+        else:
+            wrong = f"# wrong\n{source.WHOLE_CELL.search(mistake.body)[1]}"
+        parts.append(_fenced(wrong))
     return "\n\n".join(parts)
+
+
+def _ended(text):
+    return text if text[-1] in ".?!" else f"{text}."
 
 
 def _questions_shown(sheet):
@@ -153,8 +165,8 @@ def _questions_shown(sheet):
         yield "## Quizzes, with their answers"
     for quiz in sheet.quizzes:
         answers = [
-            f"- {'**right:**' if answer.right else 'wrong:'} {answer.text} *{answer.feedback}*"
-            for answer in quiz.answers
+            f"- {'**right:**' if a.right else 'wrong:'} {_ended(a.text)} *{a.feedback}*"
+            for a in quiz.answers
         ]
         yield f"**{quiz.name}.** {quiz.text}\n\n" + "\n".join(answers)
     for prediction in sheet.predictions:

@@ -35,8 +35,9 @@ PAGE = """<!doctype html>
 </div></div>
 {scripts}
 <script>
-Reveal.initialize({{hash: true, slideNumber: "c/t", transition: "none", width: 1100, height: 700,
-  margin: 0.05, plugins: {plugins}}});
+const narrow = matchMedia("(max-width: 600px)").matches; // a phone: figures above the text
+Reveal.initialize({{hash: true, slideNumber: "c/t", transition: "none", margin: 0.05,
+  width: narrow ? 520 : 1200, height: narrow ? 1000 : 700, plugins: {plugins}}});
 </script>
 </body>
 </html>

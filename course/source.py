@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 CODE_TAGS = {"setup", "solution", "check", "figure", "test", "hidden-test"}
 PROSE = {"about", "hint", "mistake", "solution", "teaching", "quiz", "predict", "slide"}
+WHOLE_CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", re.M | re.S)  # in a mistake
 FOR_INSTRUCTORS = {"hidden-test", "mistake", "worked", "teaching"}
 
 _OPENING = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}\s*(.*)$")
@@ -71,7 +72,7 @@ class Exercise:
         """The sources of the solution cells, with a mistake in place of what is right."""
         cells = [block.body for block in self.of("solution")]
         if "replace" not in mistake.options:
-            whole = re.search(r"^```\{code-cell\}[^\n]*\n(.*?)^```\s*$", mistake.body, re.M | re.S)
+            whole = WHOLE_CELL.search(mistake.body)
             if whole is None:
                 raise ValueError(f"{self.name}: mistake {mistake.title!r} has neither :replace: "
                                  "nor a code cell")  # fmt: skip
@@ -198,7 +199,12 @@ def parse(text, path=Path()):
     match = re.match(r"^---\n(.*?)\n---\n(.*)$", text, re.S)
     if match is None:
         raise ValueError("the source must begin with its front matter between two lines '---'")
-    front = yaml.safe_load(match[1])
+    try:
+        front = yaml.safe_load(match[1])
+    except RecursionError:
+        raise ValueError("the front matter is nested too deeply") from None
+    if not isinstance(front, dict):
+        raise ValueError("the front matter must be a mapping with chapter, title and minutes")
     if role := _ROLE.search(text):
         raise ValueError(f"{role[0]} means nothing in a notebook, which a sheet is, too")
     sections = re.split(r"^(?=## )", match[2], flags=re.M)

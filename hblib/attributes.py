@@ -102,6 +102,8 @@ def digit_attributes(images, labels):
     (['class 9', 'low ink', 'high ink'], (1797, 22))
     """
     labels = np.asarray(labels)
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be integers, got {labels.dtype}")
     style = measurements(images)
     if labels.shape != style["ink"].shape:
         raise ValueError(
@@ -178,9 +180,16 @@ def agreement(top, has):
     >>> round(float(10**score), 6)
     12.0
     """
-    top, has = np.asarray(top), np.asarray(has, dtype=bool)
-    if has.ndim != 2:
-        raise ValueError(f"has must have the shape (n_samples, n_attributes), got {has.shape}")
+    top, has = np.asarray(top), _yes_or_no(has)
+    if top.ndim < 1 or top.shape[-1] < 1 or not np.issubdtype(top.dtype, np.integer):
+        raise ValueError(
+            f"top must be integers of the shape (..., n_top), got {top.dtype} of {top.shape}"
+        )
+    if top.size and not 0 <= top.min() <= top.max() < len(has):
+        raise ValueError(
+            f"top must be inputs from 0 to {len(has) - 1}, as many as has has rows, "
+            f"got {top.min()} to {top.max()}"
+        )
     n_top = top.shape[-1]
     counts = has.astype(np.int8)[top].sum(axis=-2, dtype=np.int16)
     # Tails summed by hand, from the rarest count down: scipy's logsf takes a thousand times longer.
@@ -191,6 +200,16 @@ def agreement(top, has):
     surprise = -at_least / np.log(10)
     scores = surprise[counts, np.arange(has.shape[1])]
     return scores.max(axis=-1), scores.argmax(axis=-1)
+
+
+def _yes_or_no(has):
+    has = np.asarray(has)
+    if has.ndim != 2 or 0 in has.shape or not np.isin(has, (0, 1)).all():
+        raise ValueError(
+            "has must hold True and False (or 1 and 0) in the shape (n_samples, n_attributes), "
+            f"got {has.dtype} of {has.shape}"
+        )
+    return has.astype(bool)
 
 
 def chance_level(has, n_top, alpha, rng, n_draws=20_000):
@@ -225,7 +244,9 @@ def chance_level(has, n_top, alpha, rng, n_draws=20_000):
             "alpha must lie between 0 and 1 with at least 10 of n_draws beyond it, "
             f"got {alpha} and {n_draws}"
         )
-    has = np.asarray(has, dtype=bool)
+    has, rng = _yes_or_no(has), np.random.default_rng(rng)
+    if not isinstance(n_draws, int | np.integer):
+        raise ValueError(f"n_draws must be an integer, got {n_draws!r}")
     scores = []
     for size in np.diff(np.linspace(0, n_draws, 11, dtype=int)):
         top, _ = top_inputs(rng.random((size, len(has)), dtype=np.float32).T, n_top)

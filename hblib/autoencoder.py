@@ -359,13 +359,19 @@ def load(path):
     -------
     Autoencoder
     """
-    content = torch.load(path, weights_only=True)
-    settings = content["settings"]
-    settings = Settings(**{**settings, "channels": tuple(settings["channels"])})
-    shape = tuple(content["shape"])
-    network = _Network(settings, shape)
-    network.load_state_dict(content["weights"])
-    return Autoencoder(settings, shape, network, pd.DataFrame(content["history"]))
+    try:
+        content = torch.load(path, weights_only=True)
+        settings = content["settings"]
+        settings = Settings(**{**settings, "channels": tuple(settings["channels"])})
+        shape = tuple(content["shape"])
+        network = _Network(settings, shape)
+        network.load_state_dict(content["weights"])
+        history = pd.DataFrame(content["history"])
+    except OSError:
+        raise
+    except Exception:  # torch and pickle raise all sorts, with advice to load it unsafely
+        raise ValueError(f"path must be a file that Autoencoder.save wrote, got {path}") from None
+    return Autoencoder(settings, shape, network, history)
 
 
 # --- training ------------------------------------------------------------------------------------

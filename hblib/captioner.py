@@ -418,9 +418,14 @@ def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, 
 
 def load(path):
     """Read a network that `Captioner.save` has written."""
-    stored = torch.load(Path(path), weights_only=True)
-    network = _Network(**stored["settings"])
-    network.load_state_dict(stored["weights"])
+    try:
+        stored = torch.load(Path(path), weights_only=True)
+        network = _Network(**stored["settings"])
+        network.load_state_dict(stored["weights"])
+    except OSError:
+        raise
+    except Exception:  # torch and pickle raise all sorts, with advice to load it unsafely
+        raise ValueError(f"path must be a file that Captioner.save wrote, got {path}") from None
     network.eval().requires_grad_(False)
     return Captioner(network, stored["settings"]["n_latent"], stored["settings"]["bottleneck"])
 

@@ -267,6 +267,14 @@ def together(one, other, n_each, rng):
 
 def line(start, end, n_steps):
     """Codes along the straight line between two codes, both ends included: (n_steps + 1, n)."""
+    start, end = np.asarray(start, dtype=float), np.asarray(end, dtype=float)
+    if start.ndim != 1 or start.shape != end.shape or not np.isfinite([start, end]).all():
+        raise ValueError(
+            "start and end must be two codes of finite numbers and one length, got the shapes "
+            f"{start.shape} and {end.shape}"
+        )
+    if not isinstance(n_steps, int | np.integer) or n_steps < 1:
+        raise ValueError(f"n_steps must be an integer of at least 1, got {n_steps!r}")
     share = np.linspace(0, 1, n_steps + 1)[:, None]
     return ((1 - share) * start + share * end).astype(np.float32)
 
@@ -279,6 +287,9 @@ def sides(captions, one, other):
     >>> sides(["a cat", "a cat near a dog", "a man"], "cat", "dog")
     ['one', 'both', 'neither']
     """
+    for name, thing in (("one", one), ("other", other)):
+        if thing not in scenes.KINDS:
+            raise ValueError(f"{name} must be one of {', '.join(scenes.KINDS)}, got {thing!r}")
     words = {(True, False): "one", (False, True): "other", (True, True): "both",
              (False, False): "neither"}  # fmt: skip
     return [words[one in says, other in says] for says in said(captions)]
@@ -326,6 +337,10 @@ def goes_with(codes, true, n_best):
     numpy.ndarray of int, (n_best,)
     """
     codes = sp.csr_array(codes)
+    if not isinstance(n_best, int | np.integer) or n_best < 1:
+        raise ValueError(f"n_best must be an integer of at least 1, got {n_best!r}")
+    if np.shape(true) != codes.shape[:1] or not np.isin(true, (0, 1)).all():
+        raise ValueError(f"true must hold True or False for each of {codes.shape[0]} pictures")
     target = np.asarray(true, dtype=float) - np.mean(true)
     mean = np.asarray(codes.mean(axis=0)).ravel()
     variance = np.asarray(codes.power(2).mean(axis=0)).ravel() - mean**2

@@ -34,11 +34,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import yaml
 
-from hblib import criteria
+from hblib import criteria, parameters
 from hblib.cards import card_anchor, card_html, card_text, ledger_anchor, num, text_to_html
 
 __all__ = [
@@ -96,7 +95,7 @@ def load_register(path: str | Path | None = None) -> dict[str, dict]:
 def _read_register(path: Path, _mtime: int) -> dict[str, dict]:
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not valid YAML: {error}") from None
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path.name} must be a list of claims, each beginning '- id:'")
@@ -363,9 +362,13 @@ def read_records(notebook: str | Path) -> list[dict]:
     list of dict
         See `Record.to_dict`.
     """
-    nb = nbformat.read(notebook, as_version=4)
+    nb = parameters.read(notebook)
     outputs = (out for cell in nb.cells for out in cell.get("outputs", ()))
-    return [dict(out["data"][MIME]) for out in outputs if MIME in out.get("data", {})]
+    found = [out["data"][MIME] for out in outputs if MIME in out.get("data", {})]
+    for record in found:
+        if not isinstance(record, dict):
+            raise ValueError(f"{notebook}: a claim record must be a mapping, not {record!r}")
+    return [dict(record) for record in found]
 
 
 def ledger(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd.DataFrame:

@@ -50,13 +50,11 @@ def _execute(options):
 
 
 def _run(options):
-    import nbformat
-
     from hblib import parameters
 
     root = execute.find_root()
     notebook = execute.find_chapter(root, options.chapter)
-    defaults = parameters.declared(nbformat.read(str(notebook), as_version=4))
+    defaults = parameters.declared(parameters.read(notebook))
     given = parameters.parse(options.assignments, defaults)
     name = ",".join([notebook.stem, *(f"{key}={value}" for key, value in given.items())])
     output = options.output or root / "_build" / "runs" / f"{name.replace('/', '_')}.ipynb"
@@ -69,15 +67,23 @@ def _sweep(options):
     from hblib import sweep
 
     root = execute.find_root()
-    path = sweep.sweep(root, options.chapter, options.scheduler, options.workers)
+    cluster = options.scheduler, options.workers
+    if options.check is None:
+        path = sweep.sweep(root, options.chapter, *cluster)
+    else:
+        path = sweep.check(root, options.chapter, options.check, *cluster)
     for claim, found in sweep.stability(path).items():
         print(f"{claim}: {found.verdict} in {found.held} of {found.n_settings} settings")
         for failing in found.failing:
-            print(f"    {failing}")
+            print(f"    {failing.setting}: {failing.verdict}")
     print(_relative(path))
     errors = sweep.read_results(path)["error"].dropna()
     if len(errors):
-        print(f"hb: {len(errors)} runs failed, the first because {errors.iloc[0]}", file=sys.stderr)
+        print(
+            f"hb: {len(errors)} runs failed, the first because {errors.iloc[0]}; to try them "
+            f"again: hb sweep {options.chapter}",
+            file=sys.stderr,
+        )
     return int(len(errors) > 0)
 
 
@@ -137,6 +143,9 @@ def _parser():
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler, as in tcp://host:8786"
     )
     sub.add_argument("--workers", type=int, default=cores, help=f"without a scheduler ({cores})")
+    sub.add_argument(
+        "--check", type=int, metavar="N", help="repeat N of the runs only, and compare them"
+    )
 
     command("ledger", _ledger, "print the verdict of every claim")
     return parser

@@ -193,6 +193,9 @@ def subsample(text, rng, threshold=1e-3):
 def keep_probability(counts, threshold=1e-3):
     """Probability (V,) that `subsample` keeps a running word."""
     positive("threshold", threshold)
+    counts = np.asarray(counts, dtype=float)
+    if counts.ndim != 1 or not np.isfinite(counts).all() or (counts < 0).any():
+        raise ValueError("counts must be a list of numbers, none negative")
     s = np.sqrt(threshold * counts.sum() / np.maximum(counts, 1))
     return np.minimum(1.0, s + s**2)
 
@@ -371,6 +374,8 @@ def _text8():
                 f"{_TEXT8} has the SHA-256 {got}, not the registered {_TEXT8_SHA256}"
             )
         _write_atomically(path, lambda file: file.write(content))
+    elif (got := hashlib.sha256(path.read_bytes()).hexdigest()) != _TEXT8_SHA256:
+        raise ValueError(f"{path} has the SHA-256 {got}, not the registered {_TEXT8_SHA256}")
     with zipfile.ZipFile(path) as archive:
         return archive.read("text8").decode("ascii").split()
 

@@ -105,7 +105,7 @@ def validate(criterion: Mapping, where: str) -> None:
         If a field is unknown, missing, or has a value that is not allowed.
     """
     kind = criterion.get("kind") if isinstance(criterion, Mapping) else criterion
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"{where}: criterion kind {kind!r} is not one of {', '.join(_KINDS)}")
     required, optional, aggregates = _KINDS[kind]
     check_keys(criterion, {"kind"} | required, optional, f"{where}: criterion '{kind}'")
@@ -282,6 +282,11 @@ def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str 
     Association 82, doi 10.1080/01621459.1987.10478410.
     Clopper and Pearson (1934), Biometrika 26, doi 10.1093/biomet/26.4.404.
     """
+    if aggregate not in ("mean", "median", "proportion"):
+        raise ValueError(f"aggregate must be mean, median or proportion, got {aggregate!r}")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}")
+    x = _as_sample(x, "bound", aggregate, where)
     percent = f"{100 * level:.0f} %"
     if aggregate == "proportion":
         successes = int(x.sum())

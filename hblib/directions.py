@@ -107,6 +107,8 @@ def _association(association, n_words):
         raise ValueError(
             f"association must have the shape (n_words, n_words) = {(n_words,) * 2}, got {S.shape}"
         )
+    if not np.isfinite(S).all():
+        raise ValueError("association contains values that are not finite (NaN or infinity)")
     return S
 
 
@@ -226,6 +228,8 @@ def superiority(scores, others):
         raise ValueError(
             f"scores and others must have the shapes (n,) and (m,), got {a.shape} and {b.shape}"
         )
+    if np.isnan(a).any() or np.isnan(b).any():
+        raise ValueError("scores and others must not contain NaN")
     b = np.sort(b)
     below, upto = np.searchsorted(b, a, "left"), np.searchsorted(b, a, "right")
     return float((below + upto).mean() / (2 * len(b)))
@@ -456,4 +460,6 @@ def _vectors(X):
         raise ValueError(
             f"X must have the shape (..., n_words, n_dims) with n_words >= 2, got {X.shape}"
         )
+    if X.shape[-1] < 1 or not np.isfinite(X).all():
+        raise ValueError("X must have a dimension and no values that are NaN or infinite")
     return X

@@ -207,7 +207,7 @@ def imports(notebook):
 
 
 def _read(notebook):
-    return nbformat.read(str(notebook), as_version=4)
+    return parameters.read(notebook)
 
 
 def _hash(content):
@@ -451,8 +451,12 @@ def write(text, path):
     """Write a file in one step: a reader sees the old file or the new, never half of one."""
     path = Path(path)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        os.replace(unfinished, path)
+    except OSError:
+        unfinished.unlink(missing_ok=True)  # half a file would only take up what is left
+        raise
 
 
 def _execute_in_place(path):

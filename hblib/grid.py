@@ -98,7 +98,7 @@ def ring_centres(n_classes, shape, radius=0.36):
     [[9.4, 5.0], [5.0, 9.4], [0.6, 5.0], [5.0, 0.6]]
     """
     height, width = check_shape(shape)
-    if n_classes < 1 or not 0 < radius <= 0.5:
+    if not isinstance(n_classes, int | np.integer) or n_classes < 1 or not 0 < radius <= 0.5:
         raise ValueError(
             "n_classes must be at least 1 and radius above 0 and at most 0.5, "
             f"got {n_classes} and {radius}"
@@ -135,6 +135,9 @@ def tsne_centres(X, y, shape, rng, fill=0.9):
     if n_classes < 4:
         raise ValueError(f"y must have at least 4 classes for t-SNE, got {n_classes}")
     means = np.stack([X[y == c].mean(axis=0) for c in range(n_classes)])
+    if len(np.unique(means, axis=0)) < n_classes:
+        # scikit-learn's t-SNE ends the process (a segmentation fault) where all points coincide.
+        raise ValueError("X must have another mean for every class")
     state = int(np.random.default_rng(rng).integers(2**31))
     tsne = TSNE(perplexity=min(30, (n_classes - 1) / 3), init="pca", random_state=state)
     points = tsne.fit_transform(means).astype(float)

@@ -61,7 +61,7 @@ def assign(H, y, shape, centres, sigma, kind="kl"):
     """
     if kind not in ("kl", "symmetric"):
         raise ValueError(f"kind must be 'kl' or 'symmetric', got {kind!r}")
-    H, mu = _array(H), _array(centres)
+    H, mu = _array("H", H), _array("centres", centres)
     n_units = len(grid.lattice(shape))
     if H.ndim < 2 or H.shape[-1] != n_units:
         raise ValueError(
@@ -129,12 +129,12 @@ def coordinate_gradient(positions, centres, sigma, Q, kind="kl", learn="units"):
     -------
     numpy.ndarray of shape (n_units, 2) or (n_classes, 2)
     """
-    places = {"units": _array(positions), "centres": _array(centres)}
+    places = {"units": _array("positions", positions), "centres": _array("centres", centres)}
     if learn not in places:
         raise ValueError(f"learn must be 'units' or 'centres', got {learn!r}")
     leaf = torch.tensor(places[learn], requires_grad=True)
     log_P = grid.log_surfaces(*(places | {learn: leaf}).values(), sigma)
-    Q = torch.as_tensor(_array(Q))
+    Q = torch.as_tensor(_array("Q", Q))
     # With a mean activity far above EPS the smoothing of Q is below rounding.
     H = Q / Q.mean(-1, keepdim=True) * 1e8
     grid.surface_penalty(H, np.arange(len(H)), log_P, kind).backward()
@@ -175,7 +175,7 @@ def flow(positions, centres, sigma, times, kind="kl", learn="units", response=un
     times = np.asarray(times, dtype=float)
     if times.ndim != 1 or len(times) < 2 or times[0] != 0 or not (np.diff(times) > 0).all():
         raise ValueError(f"times must rise from 0, at least two of them, got {times}")
-    places = {"units": _array(positions), "centres": _array(centres)}
+    places = {"units": _array("positions", positions), "centres": _array("centres", centres)}
     if learn not in places:
         raise ValueError(f"learn must be 'units' or 'centres', got {learn!r}")
     start, mu = places[learn], places["centres"]
@@ -214,7 +214,7 @@ def linear_response(centres, sigma, Q):
     numpy.ndarray of shape (n_units, 2)
         Offset of each unit, cells.
     """
-    mu, Q = _array(centres), _array(Q)
+    mu, Q = _array("centres", centres), _array("Q", Q)
     mu = mu - mu.mean(axis=0)
     q = np.log(Q / Q.sum(axis=1, keepdims=True))
     S = mu.T @ mu
@@ -239,14 +239,16 @@ def spread(points):
     numpy.ndarray of shape (...)
         Cells.
     """
-    points = _array(points)
+    points = _array("points", points)
     offsets = points - points.mean(axis=-2, keepdims=True)
     return np.sqrt((offsets**2).sum(axis=-1).mean(axis=-1))
 
 
 def distance_from(points, centre):
     """Mean distance of points (..., n_points, 2) from a place (..., 2), in cells, shape (...)."""
-    return np.linalg.norm(_array(points) - _array(centre)[..., None, :], axis=-1).mean(axis=-1)
+    return np.linalg.norm(
+        _array("points", points) - _array("centre", centre)[..., None, :], axis=-1
+    ).mean(axis=-1)
 
 
 def inward(positions, gradient, centre):
@@ -263,14 +265,17 @@ def inward(positions, gradient, centre):
         1 if every point is drawn straight to `centre`, each in proportion to its distance; about
         0 for a random direction, -1 if all are driven away.
     """
-    way, g = _array(centre) - _array(positions), _array(gradient)
+    way, g = _array("centre", centre) - _array("positions", positions), _array("gradient", gradient)
     norms = np.sqrt((way**2).sum(axis=(-2, -1)) * (g**2).sum(axis=(-2, -1)))
     if not np.all(norms > 0):
         raise ValueError("gradient must not be zero, nor all positions in centre")
     return -(way * g).sum(axis=(-2, -1)) / norms
 
 
-def _array(values):
+def _array(name, values):
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-    return np.asarray(values, dtype=float)
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite numbers, got NaN or infinity")
+    return array

@@ -56,8 +56,8 @@ def centroids(maps, positions):
     >>> centroids([[1, 1, 2]], [[0, 0], [0, 4], [2, 2]])
     array([[1., 2.]])
     """
-    maps = _array(maps)
-    return maps / maps.sum(axis=-1, keepdims=True) @ _array(positions)
+    maps = _array("maps", maps)
+    return maps / maps.sum(axis=-1, keepdims=True) @ _array("positions", positions)
 
 
 def class_information(maps, prior=None):
@@ -80,10 +80,10 @@ def class_information(maps, prior=None):
     >>> round(float(class_information([[1, 1, 0, 0], [0, 0, 1, 1]])), 4)     # log 2
     0.6931
     """
-    Q = _array(maps)
+    Q = _array("maps", maps)
     Q = Q / Q.sum(axis=-1, keepdims=True)
     n_classes = Q.shape[-2]
-    prior = np.full(n_classes, 1 / n_classes) if prior is None else _array(prior)
+    prior = np.full(n_classes, 1 / n_classes) if prior is None else _array("prior", prior)
     if prior.shape != (n_classes,) or (prior < 0).any() or not np.isclose(prior.sum(), 1):
         raise ValueError(f"prior must be {n_classes} shares that sum to 1, got {prior}")
     joint = prior[:, None] * Q
@@ -120,7 +120,7 @@ def morans_i(maps, shape, torus=False):
     array([-1.   ,  0.333])
     """
     height, width = grid.check_shape(shape)
-    maps = _array(maps)
+    maps = _array("maps", maps)
     if maps.shape[-1:] != (height * width,) or height * width < 2:
         raise ValueError(f"shape {shape} does not fit maps of the shape {maps.shape}")
     if torus and min(height, width) < 3:
@@ -157,7 +157,7 @@ def regions(positions, centres, radius):
     """
     if not radius > 0:
         raise ValueError(f"radius must be positive, got {radius}")
-    z, mu = _array(positions), _array(centres)
+    z, mu = _array("positions", positions), _array("centres", centres)
     masks = np.linalg.norm(z[..., None, :, :] - mu[..., :, None, :], axis=-1) <= radius
     if not masks.any(axis=-1).all():
         raise ValueError(f"radius {radius} leaves a class without units: take a larger one")
@@ -190,7 +190,7 @@ def source_mask(positions, centres, sigma):
     peak = 1 / (np.sqrt(2) * np.pi * sigma**2) if sigma > 0 else np.inf
     if not peak <= 1:
         raise ValueError(f"sigma must be at least 0.475 cells, got {sigma}")
-    z, mu = _array(positions), _array(centres)
+    z, mu = _array("positions", positions), _array("centres", centres)
     squares = ((z[..., None, :, :] - mu[..., :, None, :]) ** 2).sum(axis=-1)
     return peak * np.exp(-squares / (2 * sigma**2))
 
@@ -210,7 +210,7 @@ def region_mass(maps, masks):
     numpy.ndarray of shape (..., n_classes)
         ``masks.mean(axis=-1)`` for activity spread evenly.
     """
-    maps = _array(maps)
+    maps = _array("maps", maps)
     return (maps * masks).sum(axis=-1) / maps.sum(axis=-1)
 
 
@@ -232,9 +232,9 @@ def decode(H, masks):
     >>> decode([[0.9, 0.1, 0.3], [0.2, 0.8, 0.6]], [[1, 0, 0], [0, 1, 1]])
     array([0, 1])
     """
-    masks = _array(masks)
+    masks = _array("masks", masks)
     means = masks / masks.sum(axis=-1, keepdims=True)
-    return (_array(H) @ means.swapaxes(-1, -2)).argmax(axis=-1)
+    return (_array("H", H) @ means.swapaxes(-1, -2)).argmax(axis=-1)
 
 
 # --- ablation ------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def suppressed(layers, masks):
     """
 
     def weaken(mask):
-        factor = 1 - torch.as_tensor(_array(mask))[..., None, :]
+        factor = 1 - torch.as_tensor(_array("masks", mask))[..., None, :]
 
         def hook(module, inputs, output):
             if output.shape[-1] != factor.shape[-1]:
@@ -295,7 +295,8 @@ def ablation(model, layers, X, y, masks):
         region does for its own class (`selectivity`).
     """
     layers = list(layers)
-    masks = [_array(m) for m in (masks if isinstance(masks, list) else [masks] * len(layers))]
+    masks = masks if isinstance(masks, list) else [masks] * len(layers)
+    masks = [_array("masks", mask) for mask in masks]
     if len(masks) != len(layers) or len({len(m) for m in masks}) != 1:
         raise ValueError(
             f"masks must be one array a layer, equally many masks each; got {len(masks)}"
@@ -333,7 +334,7 @@ def selectivity(losses):
     own, others : numpy.ndarray of shape (..., n_classes)
         Loss of the class whose region was weakened, and mean loss of the other classes.
     """
-    losses = np.moveaxis(_array(losses), 0, -2)
+    losses = np.moveaxis(_array("losses", losses), 0, -2)
     n = losses.shape[-1]
     if losses.shape[-2] != n or n < 2:
         raise ValueError(f"losses must have one mask a class, got {losses.shape[-2]} for {n}")
@@ -342,13 +343,16 @@ def selectivity(losses):
 
 
 def _activity(H):
-    H = _array(H)
+    H = _array("H", H)
     if H.ndim < 2 or (H < 0).any():
         raise ValueError("activations must be (..., n_samples, n_units) and not negative")
     return H + grid.EPS
 
 
-def _array(values):
+def _array(name, values):
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu()
-    return np.asarray(values, dtype=float)
+    array = np.asarray(values, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must hold finite numbers, got NaN or infinity")
+    return array

@@ -44,6 +44,10 @@ class Dense(torch.nn.Module):
         super().__init__()
         self.weight = torch.nn.Parameter(weight)
         self.bias = torch.nn.Parameter(torch.zeros(len(weight), 1, weight.shape[1]))
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}, got {activation!r}"
+            )
         self.activation = ACTIVATIONS[activation]
 
     def forward(self, X):

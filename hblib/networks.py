@@ -75,12 +75,15 @@ class CNN:
     def shapes(self, input_shape, n_classes):
         """Shapes of the weights of one network, read-out last."""
         if len(input_shape) != 2:
-            raise ValueError("X must be images of shape (n_samples, height, width) for a CNN, "
-                             f"got {len(input_shape) + 1} axes")
+            raise ValueError(
+                "X must be images of shape (n_samples, height, width) for a CNN, "
+                f"got {len(input_shape) + 1} axes"
+            )
         sizes = [1, *self.channels]
         convolutions = [(b, a, 3, 3) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
-        height, width = (side // 2 if 0 < self.pool_after <= len(self.channels) else side
-                         for side in input_shape)
+        height, width = (
+            side // 2 if 0 < self.pool_after <= len(self.channels) else side for side in input_shape
+        )
         return [*convolutions, (n_classes, self.channels[-1] * height * width)]
 
     def layers(self, weights, biases, X):
@@ -91,8 +94,9 @@ class CNN:
         seeds, n = weights[0].shape[0], X.shape[0]
         maps, groups = X[:, None], 1
         for depth, (W, b) in enumerate(zip(weights[:-1], biases[:-1], strict=True), start=1):
-            maps = act(functional.conv2d(maps, W.flatten(0, 1), b.flatten(), padding=1,
-                                         groups=groups))
+            maps = act(
+                functional.conv2d(maps, W.flatten(0, 1), b.flatten(), padding=1, groups=groups)
+            )
             groups = seeds
             if depth == self.pool_after:
                 maps = functional.max_pool2d(maps, 2)
@@ -133,16 +137,28 @@ class Networks:
         """
         with torch.no_grad():
             X = torch.as_tensor(np.asarray(X), dtype=self.weights[0].dtype)
-            return [layer.numpy() for layer in
-                    self.architecture.layers(self.weights, self.biases, X)]
+            return [
+                layer.numpy() for layer in self.architecture.layers(self.weights, self.biases, X)
+            ]
 
     def accuracy(self, X, y):
         """Share of samples classified rightly, ``(n_seeds,)``."""
         return (self.activations(X)[-1].argmax(axis=2) == np.asarray(y)).mean(axis=1)
 
 
-def train(architecture, X, y, seeds, *, optimiser="adam", learning_rate=3e-3, epochs=10,
-          batch_size=64, initialisation="normal", dtype=torch.float32):
+def train(
+    architecture,
+    X,
+    y,
+    seeds,
+    *,
+    optimiser="adam",
+    learning_rate=3e-3,
+    epochs=10,
+    batch_size=64,
+    initialisation="normal",
+    dtype=torch.float32,
+):
     """Train one network for each seed, all at once, on the cross-entropy of the classes.
 
     Parameters
@@ -169,21 +185,35 @@ def train(architecture, X, y, seeds, *, optimiser="adam", learning_rate=3e-3, ep
     -------
     Networks
     """
-    for name, value, allowed in (("optimiser", optimiser, OPTIMISERS),
-                                 ("initialisation", initialisation, INITIALISATIONS),
-                                 ("activation", architecture.activation, ACTIVATIONS)):
+    for name, value, allowed in (
+        ("optimiser", optimiser, OPTIMISERS),
+        ("initialisation", initialisation, INITIALISATIONS),
+        ("activation", architecture.activation, ACTIVATIONS),
+    ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     if not learning_rate > 0 or epochs < 0 or batch_size < 1:
-        raise ValueError("learning_rate must be positive, epochs at least 0 and batch_size at "
-                         f"least 1, got {learning_rate}, {epochs} and {batch_size}")
+        raise ValueError(
+            "learning_rate must be positive, epochs at least 0 and batch_size at "
+            f"least 1, got {learning_rate}, {epochs} and {batch_size}"
+        )
     seeds, labels = list(seeds), np.asarray(y)
     if not seeds:
         raise ValueError("seeds must name at least one seed, got none")
-    X = torch.as_tensor(np.asarray(X), dtype=dtype)
+    X = torch.as_tensor(np.asarray(X, dtype=float), dtype=dtype)
+    if X.ndim < 2 or not X.numel():
+        raise ValueError(
+            f"X must have samples as rows and at least one feature, got the shape {tuple(X.shape)}"
+        )
     if labels.shape != X.shape[:1]:
-        raise ValueError(f"y must have one class a sample, shape ({X.shape[0]},), "
-                         f"got {labels.shape}")
+        raise ValueError(
+            f"y must have one class a sample, shape ({X.shape[0]},), got {labels.shape}"
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or not 0 <= labels.min() <= labels.max() < 1e4:
+        raise ValueError(
+            f"y must be whole numbers, classes from 0, got {labels.dtype} from "
+            f"{labels.min()} to {labels.max()}"
+        )
     if not torch.isfinite(X).all():
         raise ValueError("X contains values that are not finite (NaN or infinity)")
 
@@ -196,8 +226,9 @@ def train(architecture, X, y, seeds, *, optimiser="adam", learning_rate=3e-3, ep
         for batch in torch.randperm(X.shape[0], generator=order).split(batch_size):
             *_, logits = architecture.layers(weights, biases, X[batch])
             # A sum over seeds: the networks share a number, not a gradient.
-            loss = functional.cross_entropy(logits.flatten(0, 1), labels[batch].repeat(len(seeds)),
-                                            reduction="sum") / len(batch)
+            loss = functional.cross_entropy(
+                logits.flatten(0, 1), labels[batch].repeat(len(seeds)), reduction="sum"
+            ) / len(batch)
             rule.zero_grad()
             loss.backward()
             rule.step()
@@ -212,8 +243,10 @@ def _initial(shapes, seeds, initialisation, activation, dtype):
         if initialisation == "normal":
             draws = [torch.randn(shape, generator=g, dtype=dtype) for g in generators]
         else:
-            draws = [math.sqrt(3) * (2 * torch.rand(shape, generator=g, dtype=dtype) - 1)
-                     for g in generators]
+            draws = [
+                math.sqrt(3) * (2 * torch.rand(shape, generator=g, dtype=dtype) - 1)
+                for g in generators
+            ]
         weights.append((scale * torch.stack(draws)).requires_grad_())
         biases.append(torch.zeros(len(seeds), shape[0], dtype=dtype, requires_grad=True))
     return weights, biases

@@ -83,6 +83,8 @@ def reflection(normal):
     """
     normal = np.asarray(normal, dtype=float)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
+    if np.isinf(length).any():
+        raise ValueError("normal must be finite, got infinity")
     if not np.all(length > 0):
         raise ValueError("normal must not be the zero vector: it has no hyperplane")
     n = normal / length
@@ -108,6 +110,8 @@ def rotation_2d(theta):
            [ 1.,  0.]])
     """
     theta = np.asarray(theta, dtype=float)
+    if not np.isfinite(theta).all():
+        raise ValueError("theta must be finite angles in radians, got NaN or infinity")
     c, s = np.cos(theta), np.sin(theta)
     return np.stack([np.stack([c, -s], axis=-1), np.stack([s, c], axis=-1)], axis=-2)
 
@@ -141,9 +145,11 @@ def plane_rotation(theta, k, rng, size=None, n_planes=1):
     array([3.990008, 3.990008, 3.990008])
     """
     _check_k(k, least=2)
-    if not 1 <= n_planes <= k // 2:
+    if not isinstance(n_planes, int | np.integer) or not 1 <= n_planes <= k // 2:
         raise ValueError(f"n_planes must be from 1 to k // 2 = {k // 2}, got {n_planes!r}")
     theta = np.asarray(theta, dtype=float)
+    if not np.isfinite(theta).all():
+        raise ValueError("theta must be finite angles in radians, got NaN or infinity")
     shape = theta.shape if size is None else _batch_shape(size)
     angles = np.zeros((*shape, k // 2))
     angles[..., :n_planes] = np.broadcast_to(theta, shape)[..., None]
@@ -265,6 +271,8 @@ def fractional_power(Q, t):
     """
     Q = np.asarray(Q, dtype=float)
     t = np.asarray(t, dtype=float)
+    if not np.isfinite(t).all():
+        raise ValueError("t must be finite exponents, got NaN or infinity")
     if not np.all(is_orthogonal(Q)):
         raise ValueError("Q must be orthogonal (Q @ Q.T equal to the identity within 1e-8)")
     if np.any(np.linalg.det(Q) < 0):
@@ -347,6 +355,8 @@ def procrustes(X, Y):
         raise ValueError(
             f"X and Y must both have the shape (..., n_samples, k), got {X.shape} and {Y.shape}"
         )
+    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
+        raise ValueError("X and Y must not contain values that are not finite (NaN or infinity)")
     left, _, right = np.linalg.svd(Y.swapaxes(-1, -2) @ X)
     return left @ right
 
@@ -439,6 +449,10 @@ def kurtosis(X):
         raise ValueError(
             f"X must have the shape (..., n_samples, k) with n_samples >= 2, got {X.shape}"
         )
+    if not np.isfinite(X).all():
+        raise ValueError("X contains values that are not finite (NaN or infinity)")
+    if np.any(np.ptp(X, axis=-2) == 0):
+        raise ValueError("X has a unit that is constant over the samples: it has no kurtosis")
     return scipy.stats.kurtosis(X, axis=-2)
 
 
@@ -481,6 +495,12 @@ def varimax(X, tol=1e-12, max_iter=1000):
         raise ValueError(
             f"X must have the shape (..., n_samples, k) with n_samples >= 2, got {X.shape}"
         )
+    if not np.isfinite(X).all():
+        raise ValueError("X contains values that are not finite (NaN or infinity)")
+    if not isinstance(max_iter, int | np.integer) or max_iter < 1:
+        raise ValueError(f"max_iter must be an integer of at least 1, got {max_iter!r}")
+    if not tol >= 0:
+        raise ValueError(f"tol must be a number >= 0, got {tol!r}")
     U = np.broadcast_to(np.eye(X.shape[-1]), (*X.shape[:-2], X.shape[-1], X.shape[-1]))
     gain = 0.0
     for _ in range(max_iter):

@@ -72,12 +72,16 @@ def declared(notebook):
     """
     cell = cell_of(notebook)
     defaults = {}
-    for statement in ast.parse(cell.source).body:
+    try:
+        statements = ast.parse(cell.source).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ValueError("the parameters cell is not Python that can be read") from None
+    for statement in statements:
         line = ast.get_source_segment(cell.source, statement)
         try:
             (target,) = statement.targets
             name, value = target.id, ast.literal_eval(statement.value)
-        except (AttributeError, ValueError):
+        except (AttributeError, ValueError, TypeError, MemoryError, RecursionError):
             value = name = None
         if name is None or not _is_plain(value):
             raise ValueError(
@@ -88,6 +92,35 @@ def declared(notebook):
             raise ValueError(f"the parameters cell assigns {name!r} twice")
         defaults[name] = value
     return defaults
+
+
+def read(path):
+    """Read a notebook, or say in one sentence that it is none.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    nbformat.NotebookNode
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+    """
+    import nbformat  # here, since every chapter imports this module and none needs it
+
+    try:
+        notebook = nbformat.read(str(path), as_version=4)
+        sound = all("source" in c and isinstance(c.metadata, dict) for c in notebook.cells)
+    except OSError:
+        raise
+    except Exception:  # nbformat lets whatever its conversions stumble over through
+        sound = False
+    if not sound:
+        raise ValueError(f"{path} is not a notebook of format 4")
+    return notebook
 
 
 def cell_of(notebook):
@@ -206,11 +239,13 @@ def _literal(text):
     # Python first: YAML 1.1 would read 1e-3 as a string.
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         pass
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = yaml.safe_load(text)
+        json.dumps(value, default=str)  # refuses a list that holds itself
+        return value
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError(f"{text!r} is neither a Python nor a YAML literal") from None
 
 

@@ -44,6 +44,12 @@ def ssim(images, others, window=7):
     ([1.0, 1.0], True)
     """
     X, Y = np.asarray(images), np.asarray(others)
+    if X.dtype.kind != "f" or Y.dtype.kind != "f":
+        X, Y = X.astype(float), Y.astype(float)  # products of small integers overflow
+    if not isinstance(window, int | np.integer) or window < 2:
+        raise ValueError(f"window must be an integer of at least 2, got {window!r}")
+    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
+        raise ValueError("images and others must hold finite numbers, got NaN or infinity")
     if X.ndim != 4 or X.shape != Y.shape or min(X.shape[1:3]) < window:
         raise ValueError(
             f"images and others must have one shape (n, height, width, 3) with sides of at least "
@@ -120,6 +126,10 @@ def sheet(images, n_columns, gap=1):
     (17, 26, 3)
     """
     images = np.asarray(images)
+    if images.ndim != 4 or not images.size:
+        raise ValueError(f"images must have the shape (n, height, width, 3), got {images.shape}")
+    if not isinstance(n_columns, int | np.integer) or n_columns < 1:
+        raise ValueError(f"n_columns must be an integer of at least 1, got {n_columns!r}")
     n, height, width, _ = images.shape
     n_rows = -(-n // n_columns)
     canvas = np.ones((n_rows * (height + gap), n_columns * (width + gap), 3), images.dtype)

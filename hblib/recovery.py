@@ -56,6 +56,8 @@ def sparse_signals(dictionary, n_samples, sparsity, rng, *, snr=None):
     codes = sp.csr_array((values.ravel(), indices.ravel(), indptr), shape=(n_samples, n_atoms))
     X = codes @ dictionary
     if snr is not None:
+        if not -100 <= snr <= 300:
+            raise ValueError(f"snr must be decibels from -100 to 300 or None, got {snr!r}")
         noise = rng.normal(size=X.shape)
         X += noise * np.sqrt(10 ** (-snr / 10) * np.sum(X**2) / np.sum(noise**2))
     return X, codes

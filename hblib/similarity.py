@@ -118,8 +118,9 @@ def maximum_match(X, Y, epsilon, *, centred=False):
     """
     A, B = _activation_vectors(X, Y, centred)
     _check_epsilon(epsilon)
-    return _match_of(*_eliminate(A, B, epsilon, np.flatnonzero(_alive(A)),
-                                 np.flatnonzero(_alive(B))))
+    return _match_of(
+        *_eliminate(A, B, epsilon, np.flatnonzero(_alive(A)), np.flatnonzero(_alive(B)))
+    )
 
 
 def minimal_match(X, Y, epsilon, neuron, *, side="x", centred=False, rng=None):
@@ -150,9 +151,10 @@ def minimal_match(X, Y, epsilon, neuron, *, side="x", centred=False, rng=None):
     if side not in ("x", "y"):
         raise ValueError(f"side must be 'x' or 'y', got {side!r}")
     width = A.shape[1] if side == "x" else B.shape[1]
-    if not 0 <= neuron < width:
-        raise ValueError(f"neuron must be a column of {side.upper()}, 0 to {width - 1}, "
-                         f"got {neuron}")
+    if not isinstance(neuron, int | np.integer) or not 0 <= neuron < width:
+        raise ValueError(
+            f"neuron must be a column of {side.upper()}, 0 to {width - 1}, got {neuron}"
+        )
     start = _eliminate(A, B, epsilon, np.flatnonzero(_alive(A)), np.flatnonzero(_alive(B)))
     return _minimal(A, B, epsilon, start, neuron, side, rng)
 
@@ -177,8 +179,11 @@ def simple_matches(X, Y, epsilon, *, centred=False, rng=None):
     A, B = _activation_vectors(X, Y, centred)
     _check_epsilon(epsilon)
     x, y = _eliminate(A, B, epsilon, np.flatnonzero(_alive(A)), np.flatnonzero(_alive(B)))
-    found = {_minimal(A, B, epsilon, (x, y), v, side, rng)
-             for side, neurons in (("x", x), ("y", y)) for v in neurons}
+    found = {
+        _minimal(A, B, epsilon, (x, y), v, side, rng)
+        for side, neurons in (("x", x), ("y", y))
+        for v in neurons
+    }
     return sorted(found, key=lambda match: (len(match.x) + len(match.y), match))
 
 
@@ -303,7 +308,7 @@ def _activation_vectors(X, Y, centred):
     if both.shape[0] > both.shape[1]:
         both = linalg.qr(both, mode="r", check_finite=False)[0][: both.shape[1]]
     both = _unit_columns(both)
-    return both[:, : X.shape[1]], both[:, X.shape[1]:]
+    return both[:, : X.shape[1]], both[:, X.shape[1] :]
 
 
 def _alive(A):
@@ -463,13 +468,18 @@ def debiased_cka(X, Y):
 
     def hsic(A, B):
         a, b = np.sum(A**2, axis=1), np.sum(B**2, axis=1)
-        return (np.linalg.norm(A.T @ B) ** 2 - n / (n - 2) * (a @ b)
-                + a.sum() * b.sum() / ((n - 1) * (n - 2)))
+        return (
+            np.linalg.norm(A.T @ B) ** 2
+            - n / (n - 2) * (a @ b)
+            + a.sum() * b.sum() / ((n - 1) * (n - 2))
+        )
 
     scale = hsic(X, X) * hsic(Y, Y)
     if scale <= 0:
-        raise ValueError("debiased_cka is undefined: a layer has no similarity with itself beyond "
-                         "chance at this number of samples")
+        raise ValueError(
+            "debiased_cka is undefined: a layer has no similarity with itself beyond "
+            "chance at this number of samples"
+        )
     return float(hsic(X, Y) / np.sqrt(scale))
 
 
@@ -521,8 +531,9 @@ def rsa(X, Y):
     for name, A in (("X", X), ("Y", Y)):
         flat = np.flatnonzero(np.ptp(A, axis=1) == 0)
         if flat.size:
-            raise ValueError(f"rsa is undefined: all neurons of {name} give sample {flat[0]} the "
-                             "same activation")
+            raise ValueError(
+                f"rsa is undefined: all neurons of {name} give sample {flat[0]} the same activation"
+            )
     result = spearmanr(pdist(X, "correlation"), pdist(Y, "correlation")).statistic
     if np.isnan(result):
         raise ValueError("rsa is undefined: all samples are equally dissimilar")
@@ -573,23 +584,31 @@ def identification_accuracy(similarities):
     """
     S = np.asarray(similarities, dtype=float)
     if S.ndim != 3 or S.shape[1] != S.shape[2]:
-        raise ValueError("similarities must have shape (n_pairs, n_layers, n_layers), "
-                         f"got {S.shape}")
+        raise ValueError(
+            f"similarities must have shape (n_pairs, n_layers, n_layers), got {S.shape}"
+        )
     if np.isnan(S).any():
         raise ValueError("similarities contains NaN")
     depth = np.arange(S.shape[1])
     # Of equal values a random one would be chosen: a tie counts as its share.
     rows = (S[:, depth, depth] == S.max(axis=2)) / np.sum(S == S.max(axis=2, keepdims=True), axis=2)
-    columns = ((S[:, depth, depth] == S.max(axis=1))
-               / np.sum(S == S.max(axis=1, keepdims=True), axis=1))
+    columns = (S[:, depth, depth] == S.max(axis=1)) / np.sum(
+        S == S.max(axis=1, keepdims=True), axis=1
+    )
     return (rows.mean(axis=1) + columns.mean(axis=1)) / 2
 
 
 # --- Registry -----------------------------------------------------------------------------------
 
 # What can be done to the neurons of one layer without touching what the layer knows.
-TRANSFORMATIONS = ("permutation", "isotropic scaling", "neuron scaling", "orthogonal",
-                   "invertible linear", "translation")
+TRANSFORMATIONS = (
+    "permutation",
+    "isotropic scaling",
+    "neuron scaling",
+    "orthogonal",
+    "invertible linear",
+    "translation",
+)
 
 
 class Measure(NamedTuple):
@@ -636,16 +655,20 @@ MEASURES = {
 def _check_pair(X, Y):
     X, Y = _check_layer("X", X), _check_layer("Y", Y)
     if X.shape[0] != Y.shape[0]:
-        raise ValueError("X and Y must have the same samples in their rows, got "
-                         f"{X.shape[0]} and {Y.shape[0]} rows")
+        raise ValueError(
+            "X and Y must have the same samples in their rows, got "
+            f"{X.shape[0]} and {Y.shape[0]} rows"
+        )
     return X, Y
 
 
 def _check_layer(name, A):
     A = np.asarray(A, dtype=float)
     if A.ndim != 2 or 0 in A.shape:
-        raise ValueError(f"{name} must be 2-D with shape (n_samples, n_neurons) and not empty, "
-                         f"got shape {A.shape}")
+        raise ValueError(
+            f"{name} must be 2-D with shape (n_samples, n_neurons) and not empty, "
+            f"got shape {A.shape}"
+        )
     if not np.isfinite(A).all():
         raise ValueError(f"{name} contains values that are not finite (NaN or infinity)")
     return A
@@ -657,8 +680,9 @@ def _varying_pair(X, Y, *, centre=True):
     for name, A in (("X", X), ("Y", Y)):
         centred.append(_centre(A))
         if not centred[-1].any():
-            raise ValueError(f"all neurons of {name} are constant: the measure needs a layer "
-                             "that varies")
+            raise ValueError(
+                f"all neurons of {name} are constant: the measure needs a layer that varies"
+            )
     return tuple(centred) if centre else (X, Y)
 
 

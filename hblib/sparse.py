@@ -97,6 +97,7 @@ class Coder:
     """
 
     def __init__(self, dictionary, positive=False):
+        dictionary = _check_matrix(dictionary, "dictionary")
         self.n_atoms, n_features = dictionary.shape
         padded = -(-self.n_atoms // kernels.PADDING) * kernels.PADDING
         self.atoms = _aligned((padded, n_features), dictionary.dtype)
@@ -240,6 +241,8 @@ def largest(codes, n_atoms):
     ([2, 3], [-3.0, 2.0])
     """
     codes = sp.csr_array(codes)
+    if not isinstance(n_atoms, int | np.integer) or n_atoms < 0:
+        raise ValueError(f"n_atoms must be a whole number from 0, got {n_atoms!r}")
     row = np.repeat(np.arange(codes.shape[0]), np.diff(codes.indptr))
     order = np.lexsort((-np.abs(codes.data), row))
     keep = order[np.arange(codes.nnz) - codes.indptr[row] < n_atoms]
@@ -374,7 +377,7 @@ def _aligned(shape, dtype):
 
 
 def _unit_rows(A):
-    A = np.asarray(A)
+    A = _check_matrix(A, "the dictionary (learned or truth)")
     return A / np.maximum(np.linalg.norm(A, axis=-1, keepdims=True), np.finfo(A.dtype).tiny)
 
 

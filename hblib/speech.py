@@ -247,6 +247,14 @@ def stack(frames, utterance, context):
            [3, 3, 3]])
     """
     _check_context(context)
+    frames, utterance = np.asarray(frames), np.asarray(utterance)
+    if frames.ndim != 2 or utterance.shape != frames.shape[:1] or not frames.size:
+        raise ValueError(
+            "frames must have the shape (n_frames, n_features) and utterance (n_frames,), got "
+            f"{frames.shape} and {utterance.shape}"
+        )
+    if utterance.dtype.kind not in "iu":
+        raise ValueError(f"utterance must hold integers, got {utterance.dtype}")
     starts = np.flatnonzero(np.diff(utterance, prepend=utterance[0] - 1))
     lengths = np.diff(np.append(starts, len(utterance)))
     first = np.repeat(starts, lengths)[:, None]

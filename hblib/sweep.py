@@ -2,12 +2,14 @@
 
 ``sweeps/<chapter>.yml`` says which settings; `sweep` runs each of them once, on a Dask cluster, and
 writes one tidy table; `stability` counts in how many settings each verdict held. A worker imports
-what the chapter imports once, and its runs start from there (`hblib.warm`).
+what the chapter imports once, and its runs start from there (`hblib.warm`). After an edit of the
+library that should change no result, `check` repeats some runs instead of all.
 
 A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
 never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
 kernel costs that run another attempt and nothing else, and a run that raises is recorded as failed
-while the others go on.
+while the others go on. A scheduler that was restarted gets what is left; where nothing can go on
+(Ctrl-C, a full disk, a scheduler that stays away), the message says what is done and how to resume.
 """
 
 import functools
@@ -17,12 +19,13 @@ import json
 import logging
 import math
 import os
+import random
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-import nbformat
+import filelock
 import pandas as pd
 import yaml
 
@@ -30,6 +33,7 @@ from hblib import claims, execute, parameters, warm
 
 RETRIES = 2
 TIME_LIMIT = 600.0
+PATIENCE = 60.0  # seconds in which a lost scheduler may come back
 FAILED = "failed"
 ESTIMATES = ["estimate", "low", "high"]
 COLUMNS = ["run", "claim", "verdict", "control", *ESTIMATES, "n", "error", "seconds"]
@@ -43,23 +47,34 @@ class Plan(NamedTuple):
     settings: list[dict]
     time_limit: float
 
-    def folder(self, setting):
-        """Where the run of one setting keeps its files."""
+    def folder(self, setting=None):
+        """Where the sweep keeps its files, or the run of one setting."""
         root, chapter = self.notebook.parent.parent, self.notebook.stem
-        return root / "_build" / "sweeps" / chapter / execute.digest([self.stamp, setting])
+        folder = root / "_build" / "sweeps" / chapter
+        return folder if setting is None else folder / execute.digest([self.stamp, setting])
+
+
+class Failing(NamedTuple):
+    """A setting in which a verdict did not hold.
+
+    Named by the parameters that varied (`setting`), with what came out instead (`verdict`), the
+    parameters in which it differs from the chapter's defaults (`given`), and the name of its folder
+    (`run`).
+    """
+
+    setting: str
+    verdict: str
+    given: dict
+    run: str
 
 
 class Stability(NamedTuple):
-    """How one verdict fared over the settings of a sweep.
-
-    `failing` names each setting in which it did not hold, by the parameters that varied, and says
-    what came out instead.
-    """
+    """How one verdict fared over the settings of a sweep, and where it did not hold."""
 
     verdict: str
     held: int
     n_settings: int
-    failing: list[str]
+    failing: list[Failing]
 
 
 def read_plan(root, chapter):
@@ -106,6 +121,8 @@ def read_plan(root, chapter):
         place = getattr(error, "problem_mark", None)
         where = f" in line {place.line + 1}" if place else ""
         raise ValueError(f"sweeps/{path.name} is not valid YAML{where}") from None
+    except RecursionError:
+        raise ValueError(f"sweeps/{path.name} is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"sweeps/{path.name}: {error}") from None
 
@@ -132,23 +149,86 @@ def sweep(root, chapter, scheduler=None, workers=1):
     Raises
     ------
     ValueError
-        If the plan is faulty, the chapter is stale, or the scheduler cannot be used.
-    KeyboardInterrupt
-        Passed on, with a message on how to resume; finished runs are kept.
+        If the plan is faulty, the chapter is stale, the scheduler cannot be used, or another sweep
+        of the chapter is at work in this folder.
+    KeyboardInterrupt, OSError
+        Passed on when the sweep is interrupted, the disk is full or the scheduler is gone for good,
+        with a message on how to resume; finished runs are kept.
     """
     plan = read_plan(root, chapter)
+    _do(plan, scheduler, workers)
+    return _write_table(plan)
+
+
+def _do(plan, scheduler, workers):
+    """Do the runs of a plan that are not done."""
+    chapter = plan.notebook.stem
     if execute.stale(plan.notebook):
         raise ValueError(f"{chapter} is stale: bring it up to date first (hb execute {chapter})")
-    waiting = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
-    if waiting:
+    with _alone(plan):
         try:
-            _run(plan, waiting, scheduler, workers)
-        except KeyboardInterrupt:
+            _run(plan, scheduler, workers)
+        except (KeyboardInterrupt, OSError) as error:
             done = sum(_is_done(plan.folder(setting)) for setting in plan.settings)
-            raise KeyboardInterrupt(
-                f"{done} of {len(plan.settings)} runs are done; to resume: hb sweep {chapter}"
-            ) from None
-    return _write_table(plan)
+            resume = f"hb sweep {chapter}" + (f" --scheduler {scheduler}" if scheduler else "")
+            state = f"{done} of {len(plan.settings)} runs are done; to resume: {resume}"
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(state) from None
+            raise OSError(f"{error.strerror or error}: {state}") from error
+
+
+def check(root, chapter, n_runs, scheduler=None, workers=1):
+    """Repeat some runs of a stored sweep with the chapter as it is now, and compare.
+
+    For an edit of the library that should change no result: a clearer message, a new function. If
+    every repeated run comes out as stored, to the last digit of the table, the table gets the
+    chapter's present stamp; its header keeps the stamp it was computed with and the number of runs
+    repeated.
+
+    Parameters
+    ----------
+    root, chapter, scheduler, workers
+        As for `sweep`.
+    n_runs : int
+        How many runs. They are drawn at random from the chapter's stamp, so nobody chooses them.
+
+    Returns
+    -------
+    Path
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If there is no table of this plan, or `n_runs` is not between 1 and its number of runs.
+    execute.ChapterError
+        If a run comes out otherwise; the table is left as it was.
+    """
+    plan = read_plan(root, chapter)
+    path = _table_of(plan)
+    if not path.is_file() or _parts(path)[0]["settings"] != execute.digest(plan.settings):
+        raise ValueError(f"there is no table of sweeps/{chapter}.yml as it is: hb sweep {chapter}")
+    if not 1 <= n_runs <= len(plan.settings):
+        raise ValueError(f"n_runs must be from 1 to {len(plan.settings)}, not {n_runs}")
+    (header, rows), stored = _parts(path), read_results(path)
+    runs = list(dict.fromkeys(stored["run"]))  # in the order of the plan
+    drawn = random.Random(plan.stamp).sample(range(len(runs)), n_runs)
+    some = plan._replace(settings=[plan.settings[i] for i in sorted(drawn)])
+    _do(some, scheduler, workers)
+    repeated = pd.read_csv(io.StringIO(_as_csv(_frame(some))), dtype={"run": str, "error": str})
+    known = stored[stored["run"].isin([runs[i] for i in drawn])]
+    columns = [name for name in known if name != "run"]
+    differing = _differing(known[columns], repeated[columns])
+    if differing:
+        raise execute.ChapterError(
+            f"{chapter}: {differing[0]} came out otherwise than in {path.name}; sweep it again: "
+            f"hb sweep {chapter}"
+        )
+    computed = header.get("computed", header["stamp"])
+    if computed != plan.stamp:
+        header |= {"stamp": plan.stamp, "computed": computed, "checked": n_runs}
+        execute.write(f"# {json.dumps(header)}\n{rows}", path)
+    return path
 
 
 def stale(path):
@@ -165,7 +245,7 @@ def stale(path):
         Empty if the table is current.
     """
     path = Path(path)
-    header = _header(path)
+    header, _ = _parts(path)
     plan = read_plan(_root_of(path), path.stem)
     reasons = []
     if header["stamp"] != plan.stamp:
@@ -190,7 +270,15 @@ def read_results(path):
         (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
         that failed has one row with the verdict ``failed``, no claim, and its ``error``.
     """
-    return pd.read_csv(path, skiprows=1, dtype={"run": str, "error": str})
+    _, rows = _parts(path)
+    try:
+        table = pd.read_csv(io.StringIO(rows), dtype={"run": str, "error": str})
+    except ValueError:
+        raise _no_results(path) from None
+    # Cut off in the middle of a row, a table still reads: as fewer runs, silently.
+    if not rows.endswith("\n") or not {*COLUMNS} - {"seconds"} <= {*table}:
+        raise _no_results(path)
+    return table
 
 
 def stability(path):
@@ -217,18 +305,24 @@ def stability(path):
     path = Path(path)
     notebook = execute.find_chapter(_root_of(path), path.stem)
     table = read_results(path)
-    names = list(_defaults(notebook))
-    if missing := set(names) - set(table):
+    defaults = _defaults(notebook)
+    if missing := defaults.keys() - set(table):
         raise ValueError(
             f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter "
             f"has changed since, sweep it again with 'hb sweep {path.stem}'"
         )
-    varied = [name for name in names if table[name].nunique(dropna=False) > 1]
-    runs = [(_label(rows.iloc[0], varied), rows) for _, rows in table.groupby("run", sort=False)]
+    varied = [name for name in defaults if table[name].nunique(dropna=False) > 1]
+    runs = [rows for _, rows in table.groupby("run", sort=False)]
+    labels = [_label(rows.iloc[0], varied) for rows in runs]
+    given = [_given(rows.iloc[0], defaults) for rows in runs]
     result = {}
     for record in claims.read_records(notebook):
-        found = [(label, _verdict(rows, record["id"])) for label, rows in runs]
-        failing = [f"{label}: {other}" for label, other in found if other != record["verdict"]]
+        found = [_verdict(rows, record["id"]) for rows in runs]
+        failing = [
+            Failing(label, other, changed, rows["run"].iloc[0])
+            for label, other, changed, rows in zip(labels, found, given, runs)
+            if other != record["verdict"]
+        ]
         held = len(found) - len(failing)
         result[record["id"]] = Stability(record["verdict"], held, len(found), failing)
     return result
@@ -238,7 +332,7 @@ def stability(path):
 
 
 def _defaults(notebook):
-    return parameters.declared(nbformat.read(str(notebook), as_version=4))
+    return parameters.declared(parameters.read(notebook))
 
 
 def _checked(plan, defaults):
@@ -284,57 +378,104 @@ def _checked(plan, defaults):
 
 
 def _is_done(folder):
-    return (folder / "result.json").is_file() and "error" not in _result(folder)
+    return "error" not in (_result(folder) or {"error": "no result"})
 
 
 def _result(folder):
-    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    """What a run has left; None if that is nothing, or a file cut off as the machine went down."""
+    try:
+        return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
-def _run(plan, settings, scheduler, workers):
-    from distributed import as_completed
+def _alone(plan):
+    """A lock on the folder of a sweep; it falls with the process that holds it."""
+    plan.folder().mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(plan.folder() / "lock")
+    try:
+        return lock.acquire(blocking=False)
+    except filelock.Timeout:
+        raise ValueError(
+            f"another sweep of {plan.notebook.stem} is at work in {plan.folder()}: wait for its end"
+        ) from None
+
+
+def _run(plan, scheduler, workers):
+    """Do the runs that are not done; go on with what is left when the scheduler was restarted."""
     from tqdm import tqdm
 
-    with _client(scheduler, workers) as client:
-        futures = {}
-        for setting in settings:
-            plan.folder(setting).mkdir(parents=True, exist_ok=True)
-            future = client.submit(_run_one, plan, setting, retries=RETRIES, pure=False)
-            futures[future] = setting
-        n_failed = 0
-        total, done = len(plan.settings), len(plan.settings) - len(settings)
-        with tqdm(total=total, initial=done, unit="run", file=sys.stderr) as bar:
-            for future in as_completed(futures):
-                # Forgotten once it is done: Dask would otherwise do it again if its worker dies.
-                setting, error = futures.pop(future), future.exception()
-                if error is not None:
-                    # Not the chapter's doing: its kernel or worker died on every attempt.
-                    _save(plan, setting, {"error": f"{type(error).__name__}: {error}"})
-                if error is not None or future.result() is not None:
-                    n_failed += 1
-                    bar.set_postfix(failed=n_failed)
-                bar.update()
+    left = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
+    total, done, n_failed = len(plan.settings), len(plan.settings) - len(left), 0
+    connect = _client
+    with tqdm(total=total, initial=done, unit="run", file=sys.stderr, disable=not left) as bar:
+        while left:
+            lost = []
+            with connect(scheduler, workers) as client:
+                for setting, future in _answered(client, plan, left):
+                    if future.cancelled():
+                        lost.append(setting)
+                        continue
+                    if _error(plan, setting, future):
+                        n_failed += 1
+                        bar.set_postfix(failed=n_failed)
+                    bar.update()
+            left, connect = lost, _client_again
+
+
+def _answered(client, plan, settings):
+    """Have a cluster do some runs; give each setting and its future as it ends or is lost."""
+    from distributed import as_completed
+
+    chapter = plan._replace(settings=[])  # a run needs one setting, not those of all the others
+    futures = {}
+    for setting in settings:
+        plan.folder(setting).mkdir(parents=True, exist_ok=True)
+        future = client.submit(_run_one, chapter, setting, retries=RETRIES, pure=False)
+        futures[future] = setting
+    for future in as_completed(futures):
+        # Forgotten once it is done: Dask would otherwise do it again if its worker dies.
+        yield futures.pop(future), future
+
+
+def _error(plan, setting, future):
+    """Why a run failed, or None; an OSError, that no run can be stored, is raised."""
+    if error := future.exception():
+        # Not the chapter's doing: its kernel or worker died on every attempt.
+        error = f"{type(error).__name__}: {error}"
+        _save(plan, setting, {"error": error})
+        return error
+    if isinstance(future.result(), OSError):
+        raise future.result()
+    return future.result()
 
 
 def _run_one(plan, setting):
-    """Do one run, in a worker; return its error, or None."""
+    """Do one run, in a worker; return its error, or None.
+
+    A chapter that raises has failed, and that is stored. That a run cannot be stored is returned as
+    an OSError: it is no fault of the run, and there is no use in trying the next.
+    """
     if _is_done(plan.folder(setting)):
         return None
     start = time.perf_counter()
     output = plan.folder(setting) / plan.notebook.name
     result = {}
     try:
-        command = _nursery(plan.notebook, plan.stamp).command
-        execute.run(plan.notebook, output, setting, plan.time_limit, command)
-        result["records"] = claims.read_records(output)
-        if execute.stamp(plan.notebook) != plan.stamp:
-            result["error"] = "the chapter changed during the sweep"
-    except execute.KernelDied:
-        raise
-    except execute.ChapterError as error:
-        result["error"] = str(error)
-    result["seconds"] = round(time.perf_counter() - start, 2)
-    _save(plan, setting, result)
+        try:
+            command = _nursery(plan.notebook, plan.stamp).command
+            execute.run(plan.notebook, output, setting, plan.time_limit, command)
+            result["records"] = claims.read_records(output)
+            if execute.stamp(plan.notebook) != plan.stamp:
+                result["error"] = "the chapter changed during the sweep"
+        except execute.KernelDied:
+            raise
+        except execute.ChapterError as error:
+            result["error"] = str(error)
+        result["seconds"] = round(time.perf_counter() - start, 2)
+        _save(plan, setting, result)
+    except OSError as error:
+        return OSError(error.errno, f"a run cannot be stored ({error.strerror or error})")
     return result.get("error")
 
 
@@ -380,6 +521,17 @@ def _client(scheduler, workers):
     return client
 
 
+def _client_again(scheduler, workers):
+    """A client of a scheduler that was lost, as soon as it answers again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return _client(scheduler, workers)
+        except ValueError:
+            if time.monotonic() > deadline:
+                raise ConnectionError(f"the scheduler at {scheduler} was lost") from None
+
+
 def _share_of_cores(workers):
     """A plugin that gives each worker, and what it starts, cores of its own where that can be."""
     from distributed import WorkerPlugin
@@ -400,27 +552,45 @@ def _share_of_cores(workers):
 # The table
 
 
+def _table_of(plan):
+    return plan.notebook.parent.parent / "sweeps" / "results" / f"{plan.notebook.stem}.csv"
+
+
 def _write_table(plan):
-    root, chapter = plan.notebook.parent.parent, plan.notebook.stem
-    table = pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
-    table["n"] = table["n"].astype("Int64")
-    table.to_parquet(root / "_build" / "sweeps" / chapter / "results.parquet", index=False)
-    # Only what a second sweep would give again: no times, no digits that depend on the processor.
-    table = table.drop(columns="seconds")
-    for column in ESTIMATES:
-        table[column] = [None if pd.isna(x) else float(f"{x:.3g}") for x in table[column]]
+    table = _frame(plan)
+    table.to_parquet(plan.folder() / "results.parquet", index=False)
     header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings)}
-    text = io.StringIO()
-    text.write(f"# {json.dumps(header)}\n")
-    table.to_csv(text, index=False, lineterminator="\n")
-    path = root / "sweeps" / "results" / f"{chapter}.csv"
+    path = _table_of(plan)
     path.parent.mkdir(parents=True, exist_ok=True)
-    execute.write(text.getvalue(), path)
+    execute.write(f"# {json.dumps(header)}\n{_as_csv(table)}", path)
     return path
 
 
+def _frame(plan):
+    table = pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
+    table["n"] = table["n"].astype("Int64")
+    return table
+
+
+def _as_csv(table):
+    """Only what a second sweep would give again: no times, no digits that depend on processors."""
+    table = table.drop(columns="seconds")
+    for column in ESTIMATES:
+        table[column] = [None if pd.isna(x) else float(f"{x:.3g}") for x in table[column]]
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _differing(known, repeated):
+    """Claims whose rows differ between two tables, in their order."""
+    if len(known) != len(repeated):
+        return ["the list of claims"]
+    known, repeated = known.reset_index(drop=True), repeated.reset_index(drop=True)
+    same = (known == repeated) | (known.isna() & repeated.isna())
+    return [str(claim) for claim in known.loc[~same.all(axis=1), "claim"].fillna("a failed run")]
+
+
 def _rows(plan, setting):
-    result = _result(plan.folder(setting))
+    result = _result(plan.folder(setting)) or {"error": "its result was lost"}
     row = {"run": plan.folder(setting).name}
     row |= {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in setting.items()}
     row |= dict.fromkeys(COLUMNS[1:]) | {"seconds": result.get("seconds")}
@@ -435,13 +605,41 @@ def _rows(plan, setting):
     ]
 
 
-def _header(path):
-    with open(path, encoding="utf-8") as lines:
-        return json.loads(next(lines).removeprefix("# "))
+def _parts(path):
+    """The header of a table of results, and the table as text."""
+    try:
+        first, _, rows = Path(path).read_text(encoding="utf-8").partition("\n")
+        header = json.loads(first.removeprefix("# "))
+    except ValueError:
+        raise _no_results(path) from None
+    if not isinstance(header, dict) or not {"stamp", "settings"} <= header.keys():
+        raise _no_results(path)
+    return header, rows
+
+
+def _no_results(path):
+    stem = Path(path).stem
+    return ValueError(f"{path} is not a whole table of results; write it with 'hb sweep {stem}'")
 
 
 def _root_of(path):
     return path.resolve().parent.parent.parent
+
+
+def _given(row, defaults):
+    """The parameters of a run that differ from the chapter's defaults, of the same types."""
+    values = {}
+    for name, default in defaults.items():
+        value = row[name]
+        if isinstance(default, list | dict):
+            value = json.loads(value)
+        elif pd.isna(value):
+            value = None
+        elif default is not None:
+            value = type(default)(value)
+        if value != default:
+            values[name] = value
+    return values
 
 
 def _label(row, varied):

@@ -93,7 +93,10 @@ def random_directions(codes, n_directions, rng):
     numpy.ndarray, (n_directions, n_features)
     """
     vectors = gaussian_twin(codes, n_directions, rng, centred=True)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not (lengths > 0).all():
+        raise ValueError("codes must vary: constant codes have no direction")
+    return vectors / lengths
 
 
 def gaussian_twin(codes, n_samples, rng, centred=False):
@@ -120,6 +123,11 @@ def gaussian_twin(codes, n_samples, rng, centred=False):
     np.True_
     """
     codes = np.asarray(codes)
+    if codes.ndim != 2 or len(codes) < 2 or not np.isfinite(codes).all():
+        raise ValueError(
+            "codes must be finite and of the shape (n, n_features) with n at least 2, got the "
+            f"shape {codes.shape}"
+        )
     mean = codes.mean(axis=0)
     # By the symmetric square root: constant features make the covariance singular, which Cholesky
     # refuses, and the signs of eigenvectors differ from machine to machine.
@@ -127,7 +135,8 @@ def gaussian_twin(codes, n_samples, rng, centred=False):
     scale = np.sqrt(np.maximum(variances, 0))
     draws = np.random.default_rng(rng).standard_normal((n_samples, len(scale)))
     twin = ((draws @ axes) * scale) @ axes.T
-    return (twin if centred else twin + mean).astype(codes.dtype)
+    kind = codes.dtype if codes.dtype.kind == "f" else float
+    return (twin if centred else twin + mean).astype(kind)
 
 
 # --- traits --------------------------------------------------------------------------------------
@@ -324,6 +333,8 @@ def _top(components, n_top):
             "components must be a table with one row an input and n_top lie between 1 and their "
             f"number, got the shape {components.shape} and {n_top!r}"
         )
+    if not np.isfinite(components).all():
+        raise ValueError("components contain values that are not finite (NaN or infinity)")
     # Along an atom most components are zero. A stable sort passes over such runs; partitioning, as
     # in `attributes.top_inputs`, takes ten times as long where so many are equal.
     return np.argsort(-components.T, axis=1, kind="stable")[:, :n_top]

@@ -22,7 +22,7 @@ from nbclient import NotebookClient
 from hblib import claims, execute
 
 pytest.importorskip("otter", reason="no otter-grader: 'make course' installs it")
-from course import grade, slides, source  # noqa: E402
+from course import grade, notebooks, slides, source  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE, SITE = ROOT / "_build" / "course", ROOT / "_build" / "html"
@@ -389,6 +389,22 @@ def test_the_instructor_has_notes(course, tab):
     page, _, faults = tab(course / "instructor" / "slides" / f"{sheet.chapter}.html")
     noted = sum("\nNote:" in slide.body for slide in sheet.slides)
     assert page.locator("aside.notes").count() == noted > 0 and not faults
+
+
+@by_sheet
+def test_the_instructor_sees_mistakes_as_code(sheet):
+    shown = [cell.source for cell in notebooks.instructor(sheet).cells]
+    assert not any("{code-cell}" in text for text in shown)
+    whole = [m for e in sheet.exercises for m in e.of("mistake") if "replace" not in m.options]
+    assert sum(text.count("```python\n# wrong\n") for text in shown) == len(whole)
+
+
+@pytest.mark.parametrize("role", ["student", "instructor"])
+def test_a_book_opens_at_its_list_of_sheets(course, tab, role):
+    page, _, _ = tab(course / role / "html" / "index.html", java_script_enabled=False)
+    page.wait_for_url("**/contents.html")
+    for sheet in SHEETS:
+        assert page.locator(f'a[href="{sheet.chapter}.html"]').count()
 
 
 # ---------------------------------------------------------------- quizzes and predictions

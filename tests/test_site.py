@@ -193,6 +193,23 @@ def test_no_page_scrolls_sideways_on_a_phone(tab, pages):
     assert not too_wide, too_wide
 
 
+def test_robustness_and_trees_can_be_read_on_a_phone(tab, site):
+    page = tab(viewport=PHONE)
+    page.goto((site / "book/robustness.html").as_uri())
+    strips = page.locator(".hb-strip").all()
+    assert len(strips) > 10
+    for strip in strips:
+        box = strip.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
+    page.goto((site / "notebooks/06_captions.html").as_uri())
+    tree = page.locator("figure > svg.hb-tree").first
+    sizes = tree.evaluate(
+        "t => [...t.querySelectorAll('text')].map(e => "
+        "parseFloat(getComputedStyle(e).fontSize) * t.clientWidth / t.viewBox.baseVal.width)"
+    )
+    assert sizes and min(sizes) >= 9  # pixels
+
+
 def test_ledger_reads_without_scripts(tab, site):
     for viewport in (PHONE, {"width": 1280, "height": 900}):
         page = tab(java_script_enabled=False, viewport=viewport)

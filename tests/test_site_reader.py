@@ -1,10 +1,10 @@
 """What a reader expects of a page: notes, numbered equations, citation, notebook, printing."""
 
+import hashlib
 import importlib.util
 import re
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import nbformat
 import pytest
@@ -32,18 +32,6 @@ def test_every_page_says_how_long_it_takes_and_chapters_offer_their_notebook(sit
             assert offered.read_bytes() == (ROOT / name).with_suffix(".ipynb").read_bytes()
 
 
-def test_links_to_binder_and_colab_are_made_for_a_public_repository_only():
-    made = hb_reader.launch_links("https://github.com/owner/hidden-basis", "notebooks/02_x.ipynb")
-    binder, colab = urlsplit(made["Binder"]), urlsplit(made["Colab"])
-    assert (binder.netloc, binder.path) == ("mybinder.org", "/v2/gh/owner/hidden-basis/HEAD")
-    assert binder.query == "urlpath=lab/tree/notebooks/02_x.ipynb"
-    assert colab.netloc == "colab.research.google.com"
-    assert colab.path == "/github/owner/hidden-basis/blob/HEAD/notebooks/02_x.ipynb"
-    assert (ROOT / "environment.yml").is_file()  # from which Binder builds
-    for other in ("", "https://example.org/owner/name", "https://github.com/owner"):
-        assert hb_reader.launch_links(other, "notebooks/02_x.ipynb") == {}
-
-
 def test_next_and_previous_pages_lead_through_the_whole_book(site, pages):
     name, seen = "book/index.html", []
     while name:
@@ -59,6 +47,17 @@ def test_next_and_previous_pages_lead_through_the_whole_book(site, pages):
     assert set(seen) == set(pages) - {"search.html", "genindex.html"}
 
 
+def test_solutions_fold_without_a_script(tab, site):
+    page = tab(java_script_enabled=False)
+    page.goto((site / "notebooks/01_activation_space.html").as_uri())
+    box = page.locator("details.solution").first
+    text = box.locator("p").first
+    assert not text.is_visible()
+    box.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert text.is_visible()
+
+
 # ---------------------------------------------------------------- citation, equations, terms
 
 
@@ -69,7 +68,8 @@ def test_every_page_can_be_cited(pages, chapters):
             continue
         section = soup.select_one("article #cite-this-page")
         entry = section.select_one("pre").text
-        key = re.match(r"@incollection\{([\w-]+),\n", entry)[1]
+        kind, key = re.match(r"@(\w+)\{([\w-]+),\n", entry).groups()
+        assert kind == ("book" if name == "book/index.html" else "incollection")
         assert entry.count("{") == entry.count("}") and key not in keys
         keys.add(key)
         if name in chapters:
@@ -97,7 +97,7 @@ def test_terms_are_linked_once_a_page_and_have_their_definition(pages, chapters)
         soup = pages[name]
         links = soup.select("a.hb-term")
         targets = [link["href"].partition("#")[2] for link in links]
-        assert len(targets) == len(set(targets)) >= 3, name
+        assert len(targets) == len(set(targets)) >= 5, name
         for link, target in zip(links, targets):
             note = soup.find(id=link["data-note"]).get_text(" ", strip=True)
             assert note[:30] == definitions[target][:30]
@@ -139,6 +139,43 @@ def test_a_note_shows_on_hover_and_on_focus_and_goes_with_escape(tab, site, chap
     assert box["x"] >= 0 and box["x"] + box["width"] <= 1280
     page.keyboard.press("Escape")
     note.wait_for(state="hidden")
+
+
+# ---------------------------------------------------------------- status
+
+
+def test_the_status_page_says_of_every_page_what_it_is_made_from(site, pages, chapters):
+    status = pages["book/status.html"]
+    by_caption = {table.caption.text: table for table in status.select("table:has(> caption)")}
+
+    def linked(caption):
+        return {
+            (site / "book" / row.th.a["href"]).resolve().relative_to(site.resolve()).as_posix(): row
+            for row in by_caption[caption].select("tbody tr")
+        }
+
+    state = linked("Chapters, in reading order")
+    hashes = linked("What each stamp is made of")
+    others = linked("The other pages")
+    assert set(state) == set(hashes) == set(chapters)
+    assert {*hashes, *others} == set(pages) - {"search.html", "genindex.html"}
+    for name, row in state.items():
+        cells = [cell.get_text(strip=True) for cell in row.select("td")]
+        assert re.fullmatch(r"\d+ s", cells[0]) and cells[3] == "current", name
+        assert re.fullmatch(r"\d\.\d GiB( \(earlier version\))?", cells[1]), name
+        inputs = nbformat.read((ROOT / name).with_suffix(".ipynb"), as_version=4).metadata.hblib
+        assert cells[2] == inputs["stamp"][:12]
+        # notebook, code, register, library and lock each have a hash, and so has every module
+        found = [code.text for code in hashes[name].select("td > code, td > div > code")]
+        assert len(found) == 5 and all(re.fullmatch("[0-9a-f]{12}", text) for text in found)
+        file = (ROOT / name).with_suffix(".ipynb").read_bytes()
+        assert hashlib.sha256(file).hexdigest()[:12] == found[0]
+        text = hashes[name].get_text(" ")
+        for module, key in inputs["inputs"]["modules"].items():
+            assert f"{module} {key[:12]}" in re.sub(r"\s+", " ", text)
+    for name, row in others.items():
+        source = (ROOT / name).with_suffix(".md").read_bytes()
+        assert row.td.code.text == hashlib.sha256(source).hexdigest()[:12]
 
 
 # ---------------------------------------------------------------- type, dark figures, print
@@ -202,6 +239,35 @@ def test_the_book_in_one_file_is_whole_and_its_links_resolve(site, pages, pdf, t
         source = (node.get("src") or node["href"]).partition("?")[0]
         assert source.startswith("data:") or (SITE.parent / "pdf" / source).resolve().is_file()
     assert not whole.select("script")
+    # Folded code is left out, solutions are open, and figures that move have their picture.
+    assert not whole.select(".cell details:has(pre)") and whole.select(".cell pre")
+    assert whole.select("details.dropdown") and not whole.select("details.dropdown:not([open])")
+    moving = whole.select("hb-fig")
+    assert len(moving) >= 7
+    for figure in moving:
+        assert figure.select_one(".hb-fig-still :is(img, svg, table)"), figure.get("kind")
+
+
+def test_in_print_the_still_picture_stands_for_a_figure_that_moves(tab, site, pages, chapters):
+    page = tab()
+    page.emulate_media(media="print")
+    for name in chapters:
+        settle(page, (site / name).as_uri())
+        for figure in page.locator("hb-fig").all():
+            shown = "f => getComputedStyle(f).display"
+            assert figure.locator(".hb-fig-still").evaluate(shown) == "block", name
+            assert figure.locator(".hb-fig-live").evaluate(shown) == "none", name
+
+
+def test_the_ledger_prints_as_a_table(tab, site):
+    page = tab(viewport={"width": 700, "height": 900})  # A4, a little enlarged by its margins
+    page.emulate_media(media="print")
+    page.goto((site / "book/ledger.html").as_uri())
+    row = page.locator("table.hb-ledger tbody tr").first
+    tops = {round(cell.bounding_box()["y"]) for cell in row.locator("th, td").all()}
+    assert len(tops) == 1
+    box = page.locator("table.hb-ledger").bounding_box()
+    assert box["x"] + box["width"] <= 700
 
 
 def test_a_page_prints_as_pdf(browser, site, pdf, tmp_path):

@@ -15,8 +15,10 @@ def codespell():
 
 def prose():
     """Text by name: the pages, the register, and the words and captions of the chapters."""
-    for path in [*ROOT.glob("*.md"), *ROOT.glob("book/*.md"), ROOT / "book" / "claims.yml"]:
-        yield path.name, path.read_text(encoding="utf-8")
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("book/**/*.md"), *ROOT.glob("exercises/*.md")]
+    for path in [*texts, ROOT / "book" / "claims.yml"]:
+        name = "-".join(path.relative_to(ROOT).parts)
+        yield name, path.read_text(encoding="utf-8")
     for path in ROOT.glob("notebooks/*.ipynb"):
         parts = []
         for cell in nbformat.read(path, as_version=4).cells:
@@ -31,6 +33,9 @@ def prose():
 def test_words_are_spelt_right(codespell, tmp_path, capsys):
     for name, text in prose():
         (tmp_path / name).write_text(text, encoding="utf-8")
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"README.md", "book-findings.md", "book-teach-assessment.md"} <= names
+    assert {"exercises-02_rotation.md", "02_rotation.txt"} <= names
     wrong = codespell("-L", KNOWN, str(tmp_path))
     assert wrong == 0, capsys.readouterr().out
 

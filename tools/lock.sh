@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compile requirements.lock from pyproject.toml and constraints.txt (`make lock`).
+# Compile requirements.lock, and requirements-oldest.lock beside it, from pyproject.toml and
+# constraints.txt (`make lock`).
 #
 # The resolver is uv, in an environment of its own, because it resolves for every platform and
 # Python version at once: the lock says with markers what is needed where.  Pins that are still
@@ -15,19 +16,26 @@ mkdir -p _build
     .venv/bin/python -m venv "$tools"
     "$tools/bin/python" -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"
 }
-if [ -f requirements.lock ]; then cp requirements.lock "$new"; else rm -f "$new"; fi
-"$tools/bin/uv" pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras \
-    -c constraints.txt --annotation-style line --no-header --no-emit-index-url \
-    --no-emit-find-links -o "$new"
 
 # Two things are taken out.  A local version such as torch's "+cpu" exists in no public index, and
 # "==2.13.0" is met by the CPU build all the same.  The CUDA libraries belong to torch's GPU build
 # alone: pip adds them where that build is chosen, and nobody else should have to fetch them.
-{
-    echo "# Compiled by 'make lock' from pyproject.toml and constraints.txt; do not edit by hand."
-    sed -e 's/^\([a-z0-9._-]*==[0-9a-z.]*\)+[a-z0-9.]*/\1/' \
-        -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' "$new"
-} > requirements.lock.tmp
-mv requirements.lock.tmp requirements.lock
-rm -f "$new"
-grep -c == requirements.lock | sed 's/$/ releases pinned in requirements.lock/'
+compile() {
+    lock=$1; shift
+    "$tools/bin/uv" pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras \
+        -c constraints.txt --annotation-style line --no-header --no-emit-index-url \
+        --no-emit-find-links "$@" -o "$new"
+    {
+        echo "# Compiled by 'make lock' from pyproject.toml and constraints.txt; do not edit by hand."
+        sed -e 's/^\([a-z0-9._-]*==[0-9a-z.]*\)+[a-z0-9.]*/\1/' \
+            -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' "$new"
+    } > "$lock.tmp"
+    mv "$lock.tmp" "$lock"
+    rm -f "$new"
+    echo "$(grep -c == "$lock") releases pinned in $lock"
+}
+
+if [ -f requirements.lock ]; then cp requirements.lock "$new"; else rm -f "$new"; fi
+compile requirements.lock
+# The oldest release of each package that pyproject.toml allows, for `make test-oldest`.
+compile requirements-oldest.lock --resolution lowest-direct

@@ -1,7 +1,8 @@
 """Measure the peak memory of chapters and note it for the status page (all, or those named).
 
 A chapter is run with `hb run`, which leaves the committed notebook alone, while the memory of that
-process and of all it starts is added up ten times a second.
+process and of all it starts is added up twice a second; more often would slow the chapter down.
+The peak is noted with the chapter's stamp, by which the status page tells an earlier version.
 """
 
 import json
@@ -15,44 +16,51 @@ import psutil
 from hblib import execute
 
 ROOT = Path(__file__).resolve().parent.parent
-NOTED = ROOT / "book" / "memory.json"
 
 
-def resident(process):
-    """Bytes that a process and its children hold now; shared pages count once for each."""
+def held(process):
+    """Bytes that a process and its children hold now; a shared page counts once in all."""
     total = 0
-    try:
-        for one in [process, *process.children(recursive=True)]:
-            total += one.memory_info().rss
-    except psutil.NoSuchProcess:  # one of them has just ended
-        pass
+    for one in [process, *process.children(recursive=True)]:
+        try:
+            memory = one.memory_full_info()
+        except psutil.Error:  # it has just ended
+            continue
+        total += getattr(memory, "pss", memory.rss)  # only Linux divides what is shared
     return total
 
 
-def peak(chapter):
-    """Run a chapter; the largest sum seen, in MiB."""
-    command = [Path(sys.executable).with_name("hb"), "run", chapter]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+def peak(command, folder):
+    """Run a command in a folder; the largest sum seen, in MiB."""
+    running = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     process, largest = psutil.Process(running.pid), 0
     while running.poll() is None:
-        largest = max(largest, resident(process))
-        time.sleep(0.1)
+        try:
+            largest = max(largest, held(process))
+        except psutil.NoSuchProcess:  # it ended while its children were listed
+            continue
+        time.sleep(0.5)
     if running.returncode:
-        raise SystemExit(f"{chapter} did not run")
+        raise SystemExit(f"{' '.join(map(str, command))} failed")
     return round(largest / 2**20)
 
 
-def main(chosen):
-    """Measure the chosen chapters, or all, and write them down with their stamps."""
-    noted = json.loads(NOTED.read_text(encoding="utf-8")) if NOTED.is_file() else {}
-    for path in execute.chapters(ROOT):
+def main(root, chosen):
+    """Measure the chosen chapters of a book, or all, and write them down with their stamps."""
+    unknown = set(chosen) - {path.stem for path in execute.chapters(root)}
+    if unknown:
+        raise SystemExit(f"There is no chapter {', '.join(sorted(unknown))}.")
+    notes = root / "book" / "memory.json"
+    noted = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
+    hb = Path(sys.executable).with_name("hb")
+    for path in execute.chapters(root):
         if chosen and path.stem not in chosen:
             continue
-        stamp = json.loads(path.read_text(encoding="utf-8"))["metadata"]["hblib"]["stamp"]
-        noted[path.stem] = {"mib": peak(path.stem), "stamp": stamp}
-        NOTED.write_text(json.dumps(noted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        print(f"{path.stem}: {noted[path.stem]['mib']} MiB", flush=True)
+        found = peak([hb, "run", path.stem], root)
+        noted[path.stem] = {"mib": found, "stamp": execute.stamp(path)}
+        notes.write_text(json.dumps(noted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        print(f"{path.stem}: {found} MiB", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(ROOT, sys.argv[1:])

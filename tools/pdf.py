@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
 NAME = "the-hidden-basis.pdf"
 DROP = "script, .headerlink, .hb-byline, .hb-cite, .hb-notes, .hb-doors, .copybtn"
+FOLDED = ".cell details"  # the code of figures and tables
 HEAD = """<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>
 {styles}</head><body>
@@ -50,12 +51,14 @@ def slug(name):
 def chapter(soup, name, names):
     """One page's text, with ids and links that hold in the whole book."""
     article = soup.select_one("article")
-    for node in article.select(DROP):
+    for node in article.select(f"{DROP}, {FOLDED}"):
         node.decompose()
     here = slug(name)
     glyphs = soup.select_one("svg.hb-glyphs")
     if glyphs is not None:
         article.insert(0, glyphs)
+    for box in article.select("details.dropdown"):  # solutions
+        box["open"] = ""
     for node in article.select("[id]"):
         node["id"] = f"{here}--{node['id']}"
     for node in article.select("use"):

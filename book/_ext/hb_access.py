@@ -23,7 +23,7 @@ def mend(soup):
         del node["id"]
     # The empty corner cell of a data frame is no header.
     for node in soup.select("th"):
-        if not node.get_text(strip=True) and not node.find(True):
+        if not node.get_text(strip=True) and not node.find("img"):
             node.name = "td"
     # Markdown cannot write a table without a head; a head without words is none.
     # Its rows are then named by their first cells.
@@ -38,6 +38,9 @@ def mend(soup):
         cell["scope"] = "col"
     for cell in soup.select("tbody th"):
         cell["scope"] = "row"
+    # A second heading and table of contents, for printing only; our own print rules need neither.
+    for node in soup.select("#jb-print-docs-body"):
+        node.decompose()
     for node in soup.select(".sidebar-primary-items__start > .sidebar-primary-item:first-child"):
         node["role"] = "region"
         node["aria-label"] = "Book title"

@@ -1,8 +1,9 @@
 """Take out of the pages what they do not need: icon fonts, search index, scripts for other pages.
 
 The theme loads one and a half megabytes of icons for a dozen of them; these are drawn here, in one
-hand, and stand in the page.  Search, tabs and toggles are loaded where there is something to search
-or to toggle, and the script of an explorable figure where that figure is.
+hand, and stand in the page.  Search and tabs are loaded where there is something to search or to
+choose from, solutions fold without a script, and the script of an explorable figure is loaded where
+that figure is.
 """
 
 import re
@@ -36,7 +37,7 @@ NEEDED_BY = {
     "language_data.js": "#search-results",
     "searchindex.js": "#search-results",
     "design-tabs.js": ".sd-tab-set",
-    "togglebutton.js": ".toggle, .admonition.dropdown",
+    "togglebutton.js": ".toggle",
     "hb-ledger.js": "table.hb-ledger",
     "hb-fig.js": "hb-fig",
     "hb-reader.js": "[data-note]",
@@ -94,6 +95,15 @@ def drop_scripts(soup, figures):
             script.decompose()
 
 
+def fold_solutions(soup):
+    """Make boxes that fold elements of HTML: no script, and they open by key."""
+    for box in soup.select("div.admonition.dropdown"):
+        title = box.select_one(".admonition-title")
+        for link in title.select("a"):  # nothing else to press inside what opens the box
+            link.unwrap()
+        box.name, title.name = "details", "summary"
+
+
 def defer_scripts(soup):
     """Let no script in the head hold up the page; they still run in their order."""
     if soup.select_one("#search-results"):  # whose inline scripts call them at once
@@ -114,6 +124,7 @@ def wait_with_pictures(soup):
 def lighten(soup, figures):
     """Do all of this to one parsed page."""
     draw_icons(soup)
+    fold_solutions(soup)
     drop_scripts(soup, figures)
     defer_scripts(soup)
     wait_with_pictures(soup)

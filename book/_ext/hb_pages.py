@@ -1,8 +1,9 @@
 """The last step of a build: edit every written page once.
 
 What no option of Sphinx or of the theme reaches is done here on the finished HTML: mending the
-theme's accessibility (`hb_access`), what a reader expects (`hb_reader`), setting the mathematics
-(`hb_math`), and leaving out what a page does not need (`hb_light`).
+theme's accessibility (`hb_access`), a still picture (`hb_still`), what a reader expects
+(`hb_reader`), setting the mathematics (`hb_math`), and leaving out what a page does not need
+(`hb_light`).
 """
 
 import importlib.metadata
@@ -11,9 +12,11 @@ import subprocess
 from pathlib import Path
 
 import hb_access
+import hb_launch
 import hb_light
 import hb_math
 import hb_reader
+import hb_still
 import nbformat
 from bs4 import BeautifulSoup
 from sphinx.util import logging
@@ -44,6 +47,7 @@ def about(app):
         "version": importlib.metadata.version("hblib"),
         "stamps": stamps,
         "repository": app.config.hb_repository,
+        "hub": app.config.hb_hub,
         "url": app.config.html_baseurl,
     }
 
@@ -63,17 +67,19 @@ def finish(app, exception):
     book = about(app)
     figures = hb_light.figure_scripts(out / "_static")
     for docname, soup in pages.items():
+        hb_still.draw(soup)
         hb_access.mend(soup)
         hb_reader.equip(soup, docname, book, terms)
         hb_light.lighten(soup, figures)
     set_mathematics(app, pages.values())
     for docname, soup in pages.items():
         soup.html[DONE] = ""
-        Path(app.builder.get_outfilename(docname)).write_text(str(soup), encoding="utf-8")
+        Path(app.builder.get_outfilename(docname)).write_text(str(soup).lstrip(), encoding="utf-8")
     for name in hb_light.UNUSED:
         (out / "_static" / name).unlink(missing_ok=True)
     for chart in out.glob("_static/**/*.map"):  # for debuggers of the theme only
         chart.unlink()
+    hb_launch.publish(book["repository"], Path(app.srcdir).glob("notebooks/[0-9]*.ipynb"), out)
     target = app.builder.get_target_uri(app.config.root_doc)
     title = app.config.html_title or app.config.project
     (out / "index.html").write_text(ROOT_PAGE.format(title=title, target=target), encoding="utf-8")
@@ -103,5 +109,6 @@ def set_mathematics(app, pages):
 
 def setup(app):
     app.add_config_value("hb_repository", "", "html")
+    app.add_config_value("hb_hub", "", "html")
     app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

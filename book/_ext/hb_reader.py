@@ -9,6 +9,7 @@ import re
 from copy import copy
 from pathlib import PurePosixPath
 
+import hb_launch
 from bs4 import BeautifulSoup, NavigableString
 
 WORDS_A_MINUTE = 200
@@ -29,35 +30,32 @@ def minutes(soup):
         cells = [cell.get_text(" ", strip=True) for cell in row.select("th, td")]
         if len(cells) == 2 and cells[0] == "time":
             return cells[1]
-    text = " ".join(p.get_text(" ") for p in soup.select("article p, article li, article dd"))
+    words = "article :is(p, li, dd):not(table *, details *)"  # what one looks up is not read
+    text = " ".join(p.get_text(" ") for p in soup.select(words))
     count = max(1, round(len(text.split()) / WORDS_A_MINUTE))
     return f"{count} minute{'s' if count > 1 else ''} to read"
 
 
-def launch_links(repository, notebook):
-    """Name -> address at which others run a notebook of a public GitHub repository."""
-    match = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)/?", repository)
-    if not match:
-        return {}
-    name = match[1]
-    return {
-        "Binder": f"https://mybinder.org/v2/gh/{name}/HEAD?urlpath=lab/tree/{notebook}",
-        "Colab": f"https://colab.research.google.com/github/{name}/blob/HEAD/{notebook}",
-    }
-
-
-def add_byline(soup, docname, repository):
+def add_byline(soup, docname, book):
     """Time to read, the notebook behind the page, where to launch it, how to cite it."""
     items = [f"<span>{html.escape(minutes(soup))}</span>"]
     source = soup.select_one("a.btn-download-source-button")
     if source is not None and source["href"].endswith(".ipynb"):
         items.append(f'<a href="{source["href"]}" download>Notebook</a>')
-        for name, address in launch_links(repository, f"{docname}.ipynb").items():
+        chapter = PurePosixPath(docname).name
+        for name, address in hb_launch.links(book["repository"], book["hub"], chapter).items():
             items.append(f'<a href="{html.escape(address)}">{name}</a>')
     items.append('<a href="#cite-this-page">Cite</a>')
     soup.select_one("article h1").insert_after(
         fragment(f'<p class="hb-byline">{" ".join(items)}</p>')
     )
+
+
+def mark_parameters(soup):
+    """Name the table of a run's parameters, for the style sheet sets it in columns."""
+    for caption in soup.select("table > caption"):
+        if caption.get_text(strip=True) == "Parameters of this run":
+            caption.parent["class"] = ["hb-params"]
 
 
 # ---------------------------------------------------------------- cite this
@@ -72,11 +70,12 @@ def add_citation(soup, docname, book):
         edition += f", stamp {stamp}"
     address = f"{book['url'].rstrip('/')}/{docname}.html" if book["url"] else ""
     where = f' <a href="{address}">{address}</a>' if address else ""
+    whole = title == book["title"]  # the front page stands for the book
     entry = [
-        f"@incollection{{hidden-basis-{key},",
+        f"@{'book' if whole else 'incollection'}{{hidden-basis-{key},",
         f"  author    = {{{{{book['author']}}}}},",
         f"  title     = {{{title}}},",
-        f"  booktitle = {{{book['title']}}},",
+        *([] if whole else [f"  booktitle = {{{book['title']}}},"]),
         f"  year      = {{{book['year']}}},",
         f"  note      = {{{edition[0].upper() + edition[1:]}}},",
         *([f"  url       = {{{address}}},"] if address else []),
@@ -84,10 +83,11 @@ def add_citation(soup, docname, book):
     ]
     names = (book[key] for key in ("author", "year", "title"))
     author, year, booktitle = map(html.escape, names)
+    part = "" if whole else html.escape(title + " " if title[-1] in "?!" else f"{title}. ") + "In "
     section = fragment(
         '<section class="hb-cite" id="cite-this-page"><h2>Cite this page'
         '<a class="headerlink" href="#cite-this-page" title="Link to this heading">#</a></h2>'
-        f"<p>{author} ({year}). {html.escape(title)} In <em>{booktitle}</em>, "
+        f"<p>{author} ({year}). {part}<em>{booktitle}</em>, "
         f"{html.escape(edition)}.{where} Please cite the sources of the claims as well.</p>"
         '<div class="highlight"><pre tabindex="0" aria-label="BibTeX entry">'
         f"{html.escape(chr(10).join(entry))}</pre></div></section>"
@@ -182,7 +182,8 @@ def equip(soup, docname, book, terms):
     if terms and docname not in ("book/glossary", "book/index"):
         link_terms(soup, terms, glossary_page)
     add_notes(soup, terms)
+    mark_parameters(soup)
     number_equations(soup)
     if docname != "book/index":
-        add_byline(soup, docname, book["repository"])
+        add_byline(soup, docname, book)
     add_citation(soup, docname, book)

@@ -1,9 +1,13 @@
 """Directives of the status page and of the robustness page."""
 
+import hashlib
 import importlib.metadata
 import json
 import platform
+import posixpath
 import re
+import shlex
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -13,10 +17,17 @@ from hb_evidence import EvidenceDirective, title_of
 from hb_html import badge, simple_table, tag
 from sphinx.util.docutils import SphinxDirective
 
+from hblib import execute
+
 MAIN_PACKAGES = """
     numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book
     sphinx myst-nb
 """.split()
+# What a page may be made from besides its own text.
+MADE_PAGES = (
+    r"\{(claims?(?:-\w+)?|findings|chapter-status|provenance|version-table|sweep-stability"
+    r"|bibliography|quiz)\}"
+)
 
 
 def recorded(path):
@@ -25,7 +36,7 @@ def recorded(path):
 
 
 class ChapterStatus(EvidenceDirective):
-    """Run time, stamp, state and claims of every chapter; its peak memory once it is measured."""
+    """Run time, peak memory, stamp, state and number of claims of every chapter."""
 
     def make(self, known):
         written = {path.stem: path for path in known.chapters}
@@ -34,58 +45,92 @@ class ChapterStatus(EvidenceDirective):
         peaks = json.loads(measured.read_text("utf-8")) if measured.is_file() else {}
         rows = []
         for chapter, count in sorted(Counter(known.table["chapter"]).items()):
-            seconds, stamp, state, memory = "", "", "not yet written", ""
+            seconds, memory, stamp, state = "", "", "", "not yet written"
             if chapter in written:
                 meta = recorded(written[chapter])
-                memory = self.memory(peaks.get(chapter), meta)
                 seconds = f"{meta['seconds']:.0f} s" if "seconds" in meta else ""
-                stamp = tag("code", meta.get("stamp", "")[:12])
+                memory = peak_memory(peaks.get(chapter), meta.get("stamp"))
+                stamp = short(meta.get("stamp", ""))
                 state = (
                     f"out of date: {known.stale[chapter]}" if known.stale[chapter] else "current"
                 )
             name = self.chapter_link(chapter, title_of(chapter))
-            rows.append([name, seconds, stamp, state, str(count), *([memory] if peaks else [])])
-        head = ("Chapter", "Run time", "Stamp", "State", "Claims")
-        head += ("Peak memory",) if peaks else ()
+            figures = [tag("span", text, class_="hb-num") for text in (seconds, memory)]
+            rows.append([name, *figures, stamp, state, str(count)])
+        head = ("Chapter", "Run time", "Peak memory", "Stamp", "State", "Claims")
         return [simple_table("Chapters, in reading order", head, rows)]
 
-    def memory(self, peak, meta):
-        if peak is None:
-            return "not measured"
-        earlier = "" if peak["stamp"] == meta.get("stamp") else " (an earlier version)"
-        return f"{peak['mib'] / 1024:.1f} GiB{earlier}"
+
+def peak_memory(measured, stamp):
+    """What `tools/memory.py` noted of a chapter, if of this version."""
+    if measured is None:
+        return "not measured"
+    earlier = "" if measured["stamp"] == stamp else " (earlier version)"
+    return f"{measured['mib'] / 1024:.1f} GiB{earlier}"
+
+
+def short(value):
+    """The beginning of a hash."""
+    return tag("code", value[:12])
+
+
+def file_hash(*paths):
+    """One hash over files."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def folded(title, values):
+    """Names and values behind a title that opens."""
+    rows = [tag("div", f"{name} ", tag("code", v[:12])) for name, v in sorted(values.items())]
+    return tag("details", tag("summary", title), *rows)
 
 
 class Provenance(EvidenceDirective):
-    """The hashes behind each chapter's stamp."""
+    """The hashes behind every page: what a chapter's stamp is made of, and the other pages."""
 
     def make(self, known):
-        rows = []
-        for path in known.chapters:
-            meta = recorded(path)
-            inputs = meta.get("inputs", {})
-            modules = inputs.get("modules", {})
-            data = [
-                tag("div", f"{name} ", tag("code", str(key)[:12]))
-                for name, key in sorted(inputs.get("data", {}).items())
-            ]
-            listed = [
-                tag("div", f"{name} ", tag("code", key[:12]))
-                for name, key in sorted(modules.items())
-            ]
-            folded = tag("details", tag("summary", f"{len(modules)} modules"), *listed)
-            rows.append(
-                [
-                    self.chapter_link(path.stem, title_of(path.stem)),
-                    tag("code", inputs.get("code", "")[:12]),
-                    tag("code", inputs.get("register", "")[:12]),
-                    folded,
-                    tag("div", *data) if data else "none fetched",
-                    f"{len(inputs.get('lock', {}))} releases",
-                ]
-            )
-        head = ("Chapter", "Code", "Register", "Library", "Data", "Lock")
-        return [simple_table("What each stamp is made of", head, rows)]
+        head = ("Chapter", "Notebook", "Code", "Register", "Library", "Lock", "Data")
+        rows = [self.chapter(path) for path in known.chapters]
+        other = [self.page(known.root, name) for name in self.others()]
+        return [
+            simple_table("What each stamp is made of", head, rows),
+            simple_table("The other pages", ("Page", "Source", "Made from besides"), other),
+        ]
+
+    def chapter(self, path):
+        inputs = recorded(path).get("inputs", {})
+        modules, lock, data = (inputs.get(key, {}) for key in ("modules", "lock", "data"))
+        return [
+            self.chapter_link(path.stem, title_of(path.stem)),
+            short(file_hash(path)),
+            short(inputs.get("code", "")),
+            short(inputs.get("register", "")),
+            tag("div", short(execute.digest(modules)), folded(f"{len(modules)} modules", modules)),
+            tag("div", short(execute.digest(lock)), folded(f"{len(lock)} releases", lock)),
+            folded(f"{len(data)} files", data) if data else "none",
+        ]
+
+    def others(self):
+        """The pages that are no chapters, in the order of their names."""
+        return sorted(name for name in self.env.found_docs if not name.startswith("notebooks/"))
+
+    def page(self, root, name):
+        source = Path(self.env.doc2path(name))
+        self.env.note_dependency(str(source))
+        text = source.read_text(encoding="utf-8")
+        title = re.search(r"^# (.+)$", text, re.M)[1]
+        here = posixpath.dirname(self.env.docname)
+        link = tag("a", title, href=posixpath.relpath(f"{name}.html", here))
+        used = sorted({self.made_from(word) for word in re.findall(MADE_PAGES, text)})
+        return [link, short(file_hash(source)), ", ".join(used) or "nothing"]
+
+    def made_from(self, word):
+        return {
+            "sweep-stability": "the tables of the sweeps",
+            "version-table": "the lock",
+            "bibliography": "the references",
+            "quiz": "the quizzes",
+        }.get(word, "the register and the executed chapters")
 
 
 class VersionTable(SphinxDirective):
@@ -158,10 +203,25 @@ class SweepStability(EvidenceDirective):
         if found.failing:
             plural = "s" if len(found.failing) > 1 else ""
             summary = tag("summary", f"does not hold in {len(found.failing)} setting{plural}")
-            failing = [tag("li", text) for text in found.failing]
+            failing = [self.failing(entry.chapter, one) for one in found.failing]
             settings.append(tag("details", summary, tag("ul", *failing)))
         name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
         return [name, badge(found.verdict), count, tag("div", *settings)]
+
+
+    def failing(self, chapter, one):
+        """A setting, what came out there, and its executed notebook, or the command for it."""
+        given = " ".join(shlex.quote(f"{name}={value}") for name, value in one.given.items())
+        executed = Path("_build", "sweeps", chapter, one.run, f"{chapter}.ipynb")
+        source = Path(self.env.srcdir) / executed
+        if source.is_file():
+            copied = Path(self.env.app.outdir) / "sweeps" / f"{chapter}-{one.run}.ipynb"
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copied)
+            where = tag("a", "executed notebook", href=f"../sweeps/{copied.name}", download="")
+        else:
+            where = tag("code", f"hb run {chapter} {given}")
+        return tag("li", f"{one.setting}: {one.verdict} ", where)
 
 
 def setup(app):

@@ -1,0 +1,604 @@
+"""Files and arguments from outside: wrong ones are refused in a sentence, none is executed."""
+
+import ast
+import contextlib
+import functools
+import importlib.util
+import io
+import json
+import re
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from fake_book import RECORD, ROOT, Book
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from course import source
+from hblib import autoencoder, captioner, claims, cli, execute, loaded_captioner, parameters, sweep
+
+# A book is made once; each example replaces the one file it is about.
+fuzzed = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+CHAPTER = "01_one"
+MARK = "code was run"
+
+# What YAML could make a program do, were it not loaded safely, and what could exhaust it.
+HOSTILE_YAML = {
+    "a call": f'!!python/object/apply:builtins.print ["{MARK}"]',
+    "an object": "!!python/object/new:pathlib.Path [x]",
+    "a module": "!!python/module:os",
+    "a name": "!!python/name:os.system",
+    "unknown tag": "!mine 1",
+    "not closed": "[1, 2",
+    "an unknown alias": "*nobody",
+    "a tab": "a:\n\t- b",
+    "no such date": "2001-99-99",
+    "deep": "[" * 1200,
+    "a key that cannot be one": "? [1]\n: 2",
+    "itself": "&a [*a]",
+    "control characters": "a: \x00",
+    "merge of a number": "<<: 3",
+}
+BOMB = "a0: &a0 [x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
+)
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner,
+                                                                max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """A book with one chapter, executed as far as the fields go."""
+    book = Book(tmp_path_factory.mktemp("book"))
+    book.chapter(CHAPTER, RECORD)
+    (book.root / "sweeps" / "results").mkdir()
+    return book
+
+
+def answer(*arguments, folder):
+    """Status and standard error of `hb`, called in a folder."""
+    errors, printed = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stderr(errors),
+        contextlib.redirect_stdout(printed),
+    ):
+        try:
+            status = cli.main(list(arguments))
+        except SystemExit as leaving:  # argparse
+            status = leaving.code
+    assert MARK not in printed.getvalue()
+    return status, errors.getvalue()
+
+
+def is_a_sentence(text, longest=2000):
+    assert text.strip() and "Traceback" not in text
+    assert len(text) <= longest, text[:300]
+
+
+def refused(function, *arguments, longest=2000):
+    """The function raises ValueError or OSError with a sentence."""
+    with pytest.raises((ValueError, OSError)) as caught:
+        function(*arguments)
+    is_a_sentence(str(caught.value), longest)
+    return str(caught.value)
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_kernel(monkeypatch):
+    """What `hb` was about to start."""
+    started = []
+    monkeypatch.setattr(execute, "run", lambda *given: started.append(given))
+    monkeypatch.setattr(execute, "execute", lambda *given, **more: started.append(given) or [])
+    monkeypatch.setattr(sweep, "_run", lambda *given: started.append(given))
+    return started
+
+
+@fuzzed
+@given(words=st.lists(st.text(st.characters(exclude_characters="\0"), max_size=12), max_size=4))
+def test_hb_answers_any_words_in_a_sentence(one, no_kernel, words):
+    no_kernel.clear()
+    status, errors = answer(*words, folder=one.root)
+    if "-h" in "".join(words):
+        return
+    assert status in (0, 1, 2)
+    if status:
+        is_a_sentence(errors)
+
+
+@fuzzed
+@given(text=st.text(max_size=20))
+@example("k={[]: 1}")
+@example("k=&a [*a]")
+@example("k=" + "[" * 5000)
+@example("k=" + "-" * 9000 + "1")
+@example("k=2001-99-99")
+@example("k=1e999")
+@example("k=" + "9" * 5000)
+@example("k=" + HOSTILE_YAML["a call"])
+@example("k=__import__('os')")
+@example("k=\ud800")
+def test_an_assignment_is_refused_or_a_whole_number(one, no_kernel, text):
+    no_kernel.clear()
+    status, errors = answer("run", CHAPTER, text, folder=one.root)
+    if no_kernel:
+        # Whatever reaches the chapter has passed the check of types.
+        ((_, _, wanted, _),) = no_kernel
+        defaults = {"seed": 0, "k": 5}
+        try:
+            checked = parameters.check(wanted, defaults)
+        except ValueError as error:
+            is_a_sentence(str(error), longest=2000 + 3 * len(text))
+        else:
+            assert all(type(value) is int for value in checked.values())
+    else:
+        assert status == 2
+        is_a_sentence(errors, longest=2000 + 3 * len(text))
+
+
+@fuzzed
+@given(value=plain, default=plain.filter(parameters._is_plain))
+def test_a_parameter_keeps_the_type_of_its_default_or_is_refused(value, default):
+    try:
+        found = parameters.check({"x": value}, {"x": default})["x"]
+    except ValueError as error:
+        assert "'x" in str(error)
+    else:
+        assert default is None or type(found) is type(default)
+        assert parameters._is_plain(found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run"],
+        ["run", "../../etc"],
+        ["run", CHAPTER, "--time-limit", "soon"],
+        ["run", CHAPTER, "k=3", "k=4"],
+        ["run", CHAPTER, "K=3"],
+        ["run", CHAPTER, "k=3.5"],
+        ["run", CHAPTER, "k=True"],
+        ["sweep", "no such chapter"],
+        ["sweep", CHAPTER, "--workers", "many"],
+        ["stale", "99_none"],
+        ["execute", CHAPTER, "--jobs", "x"],
+        ["no-such-command"],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_call_of_hb_has_status_2(one, monkeypatch, words):
+    monkeypatch.setattr(execute.AsyncKernelManager, "start_kernel", None)  # nothing may start
+    status, errors = answer(*words, folder=one.root)
+    assert status == 2
+    is_a_sentence(errors)
+
+
+def test_outside_the_book_hb_says_so(tmp_path):
+    status, errors = answer("stale", folder=tmp_path)
+    assert status == 2 and "inside the book's folder" in errors
+
+
+# --- YAML -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*HOSTILE_YAML.values(), "", "3", "[]", "a: b", "- 3", "- id: 3", BOMB],
+    ids=[*HOSTILE_YAML, "empty", "number", "no claim", "mapping", "no entry", "short", "bomb"],
+)
+def test_a_wrong_register_is_refused(tmp_path, capsys, text):
+    path = tmp_path / "claims.yml"
+    path.write_bytes(text.encode())
+    message = refused(claims.load_register, path)
+    assert "claims.yml" in message and MARK not in capsys.readouterr().out
+
+
+@functools.cache
+def _entry():
+    """The first claim of the book; the register takes seconds to read."""
+    text = (ROOT / "book" / "claims.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text[: text.index("\n- id:", 1 + text.index("- id:"))])[0]
+
+
+@fuzzed
+@given(field=st.sampled_from(sorted(_entry())), value=plain, data=st.data())
+def test_a_claim_with_a_wrong_field_is_refused_by_name(tmp_path, field, value, data):
+    path = tmp_path / "claims.yml"
+    entry = _entry() | {field: value}
+    if isinstance(_entry()[field], dict) and data.draw(st.booleans()):
+        inner = data.draw(st.sampled_from(sorted(_entry()[field])))
+        entry = _entry() | {field: _entry()[field] | {inner: value}}
+    path.write_text(yaml.safe_dump([entry]), encoding="utf-8")
+    claims._read_register.cache_clear()
+    try:
+        register = claims.load_register(path)
+    except ValueError as error:
+        assert "entry 1" in str(error)
+        is_a_sentence(str(error))
+    else:
+        (found,) = register.values()
+        assert found == entry
+    finally:
+        claims._read_register.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *HOSTILE_YAML.values(),
+        BOMB,
+        "",
+        "3",
+        "grid: {k: 3}",
+        "fixed: 1",
+        "points: [1]",
+        "seeds: 3",
+        "time_limit: x",
+        "time_limit: .nan",
+        "grid: {k: [2001-01-01]}",
+        "fixed: {k: !!binary aGk=}",
+        "fixed: {k: !!set {a, b}}",
+        "grid: {1: [2]}",
+        "nobody: 3",
+    ],
+)
+def test_a_wrong_sweep_is_refused(one, capsys, text):
+    path = one.root / "sweeps" / f"{CHAPTER}.yml"
+    path.write_bytes(text.encode())
+    message = refused(sweep.read_plan, one.root, CHAPTER)
+    assert f"sweeps/{CHAPTER}.yml" in message and MARK not in capsys.readouterr().out
+
+
+@fuzzed
+@given(plan=st.dictionaries(
+    st.sampled_from(["fixed", "grid", "points", "seeds", "time_limit", "other"]),
+    plain | st.dictionaries(st.sampled_from(["k", "seed", "x"]), plain)
+    | st.lists(st.dictionaries(st.sampled_from(["k", "seed"]), plain), max_size=3)
+    | st.lists(st.integers(0, 9), max_size=3)))  # fmt: skip
+def test_a_sweep_is_refused_or_all_its_settings_are_complete(one, plan):
+    path = one.root / "sweeps" / f"{CHAPTER}.yml"
+    path.write_text(yaml.safe_dump(plan), encoding="utf-8")
+    try:
+        found = sweep.read_plan(one.root, CHAPTER)
+    except ValueError as error:
+        is_a_sentence(str(error))
+    else:
+        assert found.settings
+        assert all(set(setting) == {"seed", "k"} for setting in found.settings)
+        assert all(type(v) is int for setting in found.settings for v in setting.values())
+
+
+@pytest.mark.parametrize(
+    "hostile", [*HOSTILE_YAML.values(), "3", ""], ids=[*HOSTILE_YAML, "number", "empty"]
+)
+def test_wrong_front_matter_of_a_sheet_is_refused(tmp_path, capsys, hostile):
+    text = (ROOT / "exercises" / "02_rotation.md").read_text(encoding="utf-8")
+    path = tmp_path / "02_rotation.md"
+    path.write_bytes(
+        re.sub(
+            r"^---\n.*?\n---\n", lambda _: f"---\n{hostile}\n---\n", text, count=1, flags=re.S
+        ).encode()
+    )
+    refused(source.read, path)
+    assert MARK not in capsys.readouterr().out
+
+
+# --- notebooks ------------------------------------------------------------------------------------
+
+
+def _notebook(**changes):
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("k = 5", metadata={"tags": ["parameters"]})]
+    )
+    return json.dumps({**nb, **changes})
+
+
+WRONG_NOTEBOOKS = {
+    "empty": "",
+    "not JSON": "{",
+    "a list": "[]",
+    "a number": "3",
+    "no format": "{}",
+    "format 3": _notebook(nbformat=3),
+    "format 99": _notebook(nbformat=99),
+    "format of text": _notebook(nbformat="four"),
+    "no cells": '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}',
+    "cells of a number": _notebook(cells=3),
+    "a cell of a number": _notebook(cells=[3]),
+    "a cell without a kind": _notebook(cells=[{}]),
+    "a cell without metadata": _notebook(cells=[{"cell_type": "code", "source": "k = 5"}]),
+    "deep": "[" * 100_000,
+    "bytes": "\ud800",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_NOTEBOOKS.values(), ids=WRONG_NOTEBOOKS)
+@pytest.mark.parametrize("command", ["run", "stale", "ledger"])
+def test_a_broken_chapter_is_refused_by_hb(tmp_path_factory, text, command):
+    book = Book(tmp_path_factory.mktemp("broken"))
+    path = book.root / "notebooks" / f"{CHAPTER}.ipynb"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    (book.root / "book" / "claims.yml").write_bytes((ROOT / "book" / "claims.yml").read_bytes())
+    arguments = [command] if command == "ledger" else [command, CHAPTER]
+    status, errors = answer(*arguments, folder=book.root)
+    assert status == 2
+    is_a_sentence(errors)
+
+
+@fuzzed
+@given(source_=st.text(max_size=40))
+@example("k = __import__('os')")
+@example("k = (")
+@example("k = 1; k = 2")
+@example("k = '''")
+@example("k = {[]: 1}")
+@example("k = 1e999")
+@example("k = b'bytes'")
+@example("k, j = 1, 2")
+@example("k: int = 3")
+@example("k = " + "-" * 9000 + "1")
+@example("\0")
+def test_a_parameters_cell_gives_plain_values_or_is_refused(source_):
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source_, metadata={"tags": ["parameters"]})]
+    )
+    try:
+        found = parameters.declared(nb)
+    except ValueError as error:
+        is_a_sentence(str(error), 2000 + 2 * len(source_))
+    else:
+        assert parameters._is_plain(found)
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def _results():
+    (path,) = sorted((ROOT / "sweeps" / "results").glob("02*.csv"))
+    return path
+
+
+WRONG_RESULTS = {
+    "empty": "",
+    "no header": "run,claim\n1,2\n",
+    "a header only": "# {}\n",
+    "a header without stamp": '# {"settings": "x"}\nrun\n1\n',
+    "no columns": '# {"stamp": "x", "settings": "y"}\n\n',
+    "other columns": '# {"stamp": "x", "settings": "y"}\na,b\n1,2\n',
+    "a longer row": '# {"stamp": "x", "settings": "y"}\nrun,claim,verdict\na,b,c,d,e\n',
+    "not text": "\ud800",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_RESULTS.values(), ids=WRONG_RESULTS)
+@pytest.mark.parametrize("function", [sweep.stale, sweep.read_results, sweep.stability])
+def test_a_broken_table_of_results_is_refused(one, function, text):
+    if function is sweep.stale and '"stamp"' in text:
+        text = text[:10]  # it reads the header alone
+    (one.root / "sweeps" / f"{CHAPTER}.yml").write_text("grid: {k: [3, 4]}")
+    path = one.root / "sweeps" / "results" / f"{CHAPTER}.csv"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    assert path.name in refused(function, path)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.5, 0.999])
+def test_a_truncated_table_of_results_is_refused(tmp_path, share):
+    whole = _results().read_bytes()
+    path = tmp_path / _results().name
+    path.write_bytes(whole[: int(share * len(whole)) - 1])
+    assert path.name in refused(sweep.read_results, path)
+
+
+def test_the_committed_tables_are_read():
+    for path in sorted((ROOT / "sweeps" / "results").glob("*.csv")):
+        table = sweep.read_results(path)
+        assert isinstance(table, pd.DataFrame) and len(table) > 1
+
+
+@fuzzed
+@given(record=plain | st.dictionaries(st.sampled_from(["id", "verdict", "n"]), plain))
+def test_a_claim_record_that_is_none_is_refused(tmp_path, record):
+    output = nbformat.v4.new_output("display_data", {claims.MIME: record})
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("", outputs=[output])])
+    path = tmp_path / f"{CHAPTER}.ipynb"
+    path.write_text(nbformat.writes(nb), encoding="utf-8")
+    message = refused(claims.ledger, claims.load_register(), [path])
+    assert "record" in message
+
+
+# --- stored arrays and networks -------------------------------------------------------------------
+
+
+class Explosive:
+    """Runs code where it is unpickled."""
+
+    def __reduce__(self):
+        return print, (MARK,)
+
+
+@pytest.mark.parametrize("load", [autoencoder.load, captioner.load])
+@pytest.mark.parametrize("kind", ["pickle", "torch", "text", "empty"])
+def test_a_stored_network_cannot_run_code(tmp_path, capsys, load, kind):
+    import pickle
+
+    import torch
+
+    path = tmp_path / "network.pt"
+    if kind == "torch":
+        torch.save({"settings": Explosive()}, path)
+    else:
+        path.write_bytes(
+            {"pickle": pickle.dumps(Explosive()), "text": b"hello", "empty": b""}[kind]
+        )
+    message = refused(load, path)
+    assert MARK not in capsys.readouterr().out
+    assert path.name in message
+
+
+def test_stored_codes_cannot_run_code(tmp_path, capsys):
+    path = tmp_path / "codes.npy"
+    np.save(path, np.array([Explosive()], dtype=object), allow_pickle=True)
+    refused(loaded_captioner.load_codes, path, list)
+    assert MARK not in capsys.readouterr().out
+
+
+# --- nothing here runs what it reads --------------------------------------------------------------
+
+# Place and call, and why it may stand there.
+EXCEPTIONS = {
+    ("hblib/corpora.py", "zipfile.ZipFile"): "reads one member into memory and writes nothing",
+    ("course/grade.py", "exec"): "runs the cells of this repository's own exercises, in a check",
+}
+FORBIDDEN = {
+    "eval", "exec", "__import__", "yaml.load", "yaml.load_all", "yaml.unsafe_load",
+    "yaml.full_load", "pickle.load", "pickle.loads", "joblib.load", "dill.load", "marshal.load",
+    "marshal.loads", "shelve.open", "pd.read_pickle", "pandas.read_pickle", "os.system",
+    "os.popen", "tarfile.open", "zipfile.ZipFile", "shutil.unpack_archive",
+    "torch.hub.load", "np.fromfile", "tempfile.mktemp",
+}  # fmt: skip
+
+
+def _program_files():
+    folders = ("hblib", "book/_ext", "course", "tools", "benchmarks")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 50
+    return [*files, ROOT / "conftest.py"]
+
+
+def _faults_of(tree, place):
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name, given_ = ast.unparse(node.func), {k.arg: k.value for k in node.keywords}
+        constant = {key: getattr(value, "value", ...) for key, value in given_.items()}
+        if name in FORBIDDEN and (place, name) not in EXCEPTIONS:
+            yield f"{name} in line {node.lineno}"
+        if name.endswith(("extractall", ".extract")) and "filter" not in constant:
+            yield f"{name} in line {node.lineno} unpacks without a filter"
+        if name == "torch.load" and constant.get("weights_only") is not True:
+            yield f"torch.load in line {node.lineno} may unpickle anything"
+        if constant.get("allow_pickle", False) is not False:
+            yield f"{name} in line {node.lineno} allows pickles"
+        if constant.get("shell", False) is not False:
+            yield f"{name} in line {node.lineno} goes through a shell"
+        if constant.get("trust_remote_code", False) is not False:
+            yield f"{name} in line {node.lineno} runs code from a model's repository"
+        if name.startswith("pooch.") and not ("known_hash" in given_ or "registry" in given_):
+            yield f"{name} in line {node.lineno} does not check what it fetches"
+
+
+def test_no_program_runs_code_from_data():
+    found = []
+    for path in _program_files():
+        place = path.relative_to(ROOT).as_posix()
+        found += [
+            f"{place}: {fault}"
+            for fault in _faults_of(ast.parse(path.read_text(encoding="utf-8")), place)
+        ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "yaml.load(text)",
+        "eval(text)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "archive.extractall(folder)",
+        "subprocess.run(text, shell=True)",
+        "pooch.retrieve(url)",
+        "pickle.load(file)",
+    ],
+)
+def test_the_search_finds_what_it_looks_for(line):
+    assert list(_faults_of(ast.parse(line), "hblib/any.py"))
+
+
+def test_every_exception_is_still_needed():
+    for place, name in EXCEPTIONS:
+        calls = ast.walk(ast.parse((ROOT / place).read_text(encoding="utf-8")))
+        assert any(isinstance(n, ast.Call) and ast.unparse(n.func) == name for n in calls)
+
+
+def test_only_two_modules_fetch_anything_and_both_check_it():
+    """Direct downloads: the corpus by its SHA-256; pictures and models by the libraries named."""
+    direct = {
+        path.relative_to(ROOT).as_posix()
+        for path in _program_files()
+        if re.search(r"urlopen|urlretrieve|requests\.|httpx|pooch\.", path.read_text("utf-8"))
+        and path.is_relative_to(ROOT / "hblib")
+    }
+    assert direct == {"hblib/corpora.py"}
+
+
+# --- the audit of the lock ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def audit():
+    spec = importlib.util.spec_from_file_location("audit", ROOT / "tools" / "audit.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy>=2",
+        "numpy",
+        "numpy==2.*",
+        "git+https://x.org/y",
+        "-e .",
+        "numpy==2.0.0,<3",
+        "--index-url https://x.org",
+    ],
+)
+def test_the_audit_wants_exact_pins(audit, line):
+    assert "line 2" in refused(audit.pins, f"scipy==1.0.0  # via x\n{line}\n")
+
+
+def test_nothing_is_imported_beside_the_lock(audit):
+    locked = audit.pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))
+    assert len(locked) > 100
+    assert audit.strangers(ROOT, locked) == {}
+    del locked["papermill"]
+    assert "papermill" in audit.strangers(ROOT, locked)
+
+
+@pytest.mark.parametrize("entries, status", [([], 0), ([{"id": "PYSEC-1", "fixed_in": ["9"]}], 1)])
+def test_the_audit_reads_what_pypi_answers(audit, monkeypatch, capsys, entries, status):
+    page = json.dumps({"vulnerabilities": entries, "info": {"yanked": False}}).encode()
+    monkeypatch.setattr(audit.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(page))
+    assert audit.main() == status
+    assert ("PYSEC-1, mended in 9" in capsys.readouterr().out) == bool(status)
+
+
+def test_without_pypi_the_audit_says_so(audit, monkeypatch, capsys):
+    def offline(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(audit.urllib.request, "urlopen", offline)
+    assert audit.main() == 2
+    is_a_sentence(capsys.readouterr().err)

@@ -1,0 +1,124 @@
+"""Execute every chapter in this environment, and compare its verdicts with the committed ones.
+
+    python tools/reproduce.py LABEL --about "what is different" [--threads N] [--chapters CH ...]
+
+What varies is set from outside: OPENBLAS_CORETYPE and ATEN_CPU_CAPABILITY choose the kernels of the
+linear algebra, another environment (`make test-oldest`) or machine brings other releases. What came
+out is stored in book/reproductions/LABEL.csv, from which the book's page on robustness is made. The
+exit status is 1 if a verdict is not the committed one.
+"""
+
+import argparse
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np  # noqa: F401 - its kernels are looked at
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_info
+from tqdm import tqdm
+
+from hblib import claims, execute
+
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "gensim", "scikit-image")
+
+
+def surroundings(about, threads):
+    """What the verdicts may depend on, besides the chapters."""
+    kernels = {
+        f"{lib['internal_api']} {lib['version']}, {lib.get('architecture', 'no')} kernels"
+        for lib in threadpool_info()
+        if lib["user_api"] == "blas"
+    }
+    return {
+        "about": about,
+        "processor": processor(),
+        "threads": threads,
+        "python": platform.python_version(),
+        "releases": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "linear algebra": sorted(kernels),
+        "torch": f"{torch.backends.cpu.get_cpu_capability()} kernels",
+    }
+
+
+def processor():
+    """The processor's name, as the system tells it."""
+    listed = Path("/proc/cpuinfo")
+    if listed.is_file():
+        for line in listed.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def reproduce(notebook, folder):
+    """Execute one chapter elsewhere; a row for each claim, or one that says why it failed."""
+    row = {"chapter": notebook.stem, "stamp": execute.stamp(notebook)}
+    try:
+        execute.run(notebook, folder / notebook.name)
+    except execute.ChapterError as error:
+        return [row | {"claim": "", "verdict": "failed", "error": str(error)}]
+    return [
+        row
+        | {"claim": record["id"], "verdict": record["verdict"]}
+        | {"estimate": record["estimate"], "n": record["n"]}
+        | dict(zip(("low", "high"), record["interval"]))
+        for record in claims.read_records(folder / notebook.name)
+    ]
+
+
+def flipped(rows, notebooks):
+    """Sentences on verdicts that are not the committed ones."""
+    committed = {r["id"]: r["verdict"] for path in notebooks for r in claims.read_records(path)}
+    found = {row["claim"]: row["verdict"] for row in rows if row["verdict"] != "failed"}
+    said = [f"{row['error']}" for row in rows if row["verdict"] == "failed"]
+    said += [
+        f"{claim}: {found[claim]} here, {verdict} in the book"
+        for claim, verdict in committed.items()
+        if claim in found and found[claim] != verdict
+    ]
+    return said
+
+
+def main(arguments=None):
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("label", help="name of the file with the results")
+    parser.add_argument("--chapters", nargs="+", default=[], metavar="CH", help="only these")
+    parser.add_argument("--about", required=True, help="what is different here, for the page")
+    parser.add_argument("--threads", type=int, default=1, help="of the linear algebra (1)")
+    options = parser.parse_args(arguments)
+    if options.threads < 1:
+        parser.error(f"threads must be at least 1, not {options.threads}")
+    root = execute.find_root()
+    notebooks = [execute.find_chapter(root, name) for name in options.chapters]
+    notebooks = notebooks or execute.chapters(root)
+    execute.ONE_THREAD.update(dict.fromkeys(execute.ONE_THREAD, str(options.threads)))
+
+    folder = root / "_build" / "reproductions" / options.label
+    jobs = max(1, (os.cpu_count() or 1) // options.threads)
+    rows = []
+    with ThreadPoolExecutor(jobs) as pool:
+        done = pool.map(lambda path: reproduce(path, folder), notebooks)
+        for found in tqdm(done, total=len(notebooks), unit="chapter"):
+            rows += found
+
+    said = flipped(rows, notebooks)
+    text = io.StringIO()
+    text.write(f"# {json.dumps(surroundings(options.about, options.threads))}\n")
+    pd.DataFrame(rows).to_csv(text, index=False, lineterminator="\n", float_format="%.4g")
+    path = root / "book" / "reproductions" / f"{options.label}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    execute.write(text.getvalue(), path)
+    print("\n".join(said) or f"all {len(rows)} verdicts are the committed ones")
+    return int(bool(said))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
