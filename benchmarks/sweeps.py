@@ -148,9 +148,9 @@ def by_sweep(chapter, n_runs, workers):
 
 
 def memory_by_runs(samples, n_runs):
-    """Median MiB in each twentieth of the runs, as (runs done, MiB)."""
+    """Median MiB in each twentieth of the runs (fewer parts of few runs), as (runs done, MiB)."""
     done, held = np.array(samples, float).T
-    edges = np.linspace(0, n_runs, 21)
+    edges = np.linspace(0, n_runs, min(20, n_runs // 2) + 1)
     return [
         [round((low + high) / 2), round(float(np.median(held[inside])), 1)]
         for low, high in zip(edges, edges[1:])

@@ -56,8 +56,10 @@ def test_a_single_dot_has_no_slant():
     assert attributes.measurements(dot)["slant"] == [0]
 
 
-@pytest.mark.parametrize("images", [np.ones((8, 8)), np.zeros((2, 8, 8)), -np.ones((1, 8, 8)),
-                                    np.full((1, 8, 8), np.nan)])
+@pytest.mark.parametrize(
+    "images",
+    [np.ones((8, 8)), np.zeros((2, 8, 8)), -np.ones((1, 8, 8)), np.full((1, 8, 8), np.nan)],
+)
 def test_bad_images_are_refused(images):
     with pytest.raises(ValueError, match="images must h"):
         attributes.measurements(images)
@@ -88,6 +90,14 @@ def test_a_unit_silent_on_almost_every_input_is_not_determined():
     assert attributes.top_inputs(A, 10)[1].tolist() == [False, True, False]
 
 
+def test_a_silent_unit_is_never_in_agreement():
+    has = np.arange(40)[:, None] < [10, 30]
+    A = np.stack([has[:, 0], np.zeros(40), np.arange(40) == 0], axis=1).astype(float)
+    # Ties would give the last two units the first inputs, which the first attribute has.
+    assert attributes.share_in_agreement(A[:, :1], has, 10, level=1) == 1
+    assert attributes.share_in_agreement(A, has, 10, level=-1) == pytest.approx(1 / 3)
+
+
 @pytest.mark.parametrize("n_top", [0, 50, 51])
 def test_a_bad_number_of_top_inputs_is_refused(n_top):
     with pytest.raises(ValueError, match="n_top"):
@@ -101,8 +111,10 @@ def test_agreement_is_the_hypergeometric_tail_by_its_definition():
     top = RNG(2).permutation(30)[:6]
 
     def tail(owners, count):
-        ways = sum(math.comb(owners, i) * math.comb(30 - owners, 6 - i)
-                   for i in range(count, min(owners, 6) + 1))
+        ways = sum(
+            math.comb(owners, i) * math.comb(30 - owners, 6 - i)
+            for i in range(count, min(owners, 6) + 1)
+        )
         return ways / math.comb(30, 6)
 
     tails = [tail(int(has[:, a].sum()), int(has[top, a].sum())) for a in range(3)]

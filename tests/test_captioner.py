@@ -151,6 +151,8 @@ def test_codes_from_a_file_and_a_decoder(tmp_path):
 @pytest.mark.parametrize("call, words", [
     (lambda: loaded_captioner.load_codes(CODES[0], TRAINED.greedy), "codes must"),
     (lambda: loaded_captioner.load_codes(CODES * np.nan, TRAINED.greedy), "not finite"),
+    (lambda: loaded_captioner.load_codes(np.diag([np.inf] + [0.0] * 19), TRAINED.greedy),
+     "not finite"),
     (lambda: loaded_captioner.load_codes(CODES, TRAINED.greedy).greedy(CODES[:, 1:]), "codes must"),
     (lambda: loaded_captioner.load_codes(CODES, TRAINED.greedy).sample(CODES, 2, 0),
      "cannot sample"),

@@ -28,6 +28,13 @@ def test_agreement_is_a_similarity(one, other):
     assert captions.agreement([one], [one])[0] == 1
 
 
+def test_agreement_is_the_share_of_all_that_is_said():
+    one, other = "a cat in a kitchen", "a cat on a street"
+    mine, theirs = captions.said([one, other])
+    assert len(mine & theirs) == 2 and len(mine | theirs) == 4
+    assert captions.agreement([one], [other])[0] == 1 / 2
+
+
 def test_agreement_wants_pairs():
     with pytest.raises(ValueError, match="must come in pairs, got 1 and 2"):
         captions.agreement(["a cat"], ["a cat", "a dog"])

@@ -177,6 +177,12 @@ def test_interval_where_bca_is_undefined():
     )
 
 
+def test_the_same_values_have_the_same_interval():
+    x = np.random.default_rng(0).exponential(size=25)
+    one, two = (criteria.confidence_interval(x, "mean", 0.95) for _ in range(2))
+    assert one == two and "BCa" in one[2]
+
+
 @pytest.mark.parametrize("law", ["normal", "exponential"])
 def test_bootstrap_coverage_is_roughly_nominal(law):
     rng = np.random.default_rng(1)
@@ -435,6 +441,18 @@ def test_card_is_well_formed_and_escaped():
         "Measured", "Criterion, fixed beforehand", "Found", "Control", "Control found",
         "As mended", "As mended, found", "Caveat", "Note",
     ]  # fmt: skip
+
+
+def test_every_row_of_a_card_shows_its_own_measurement():
+    record = full_record()
+    root = ElementTree.fromstring(record._repr_mimebundle_()["text/html"])
+    shown = dict(zip((dt.text for dt in root.iter("dt")), root.iter("dd")))
+    for label, found in (
+        ("Found", record.to_dict()), ("Control found", record.control),
+        ("As mended, found", record.mended),
+    ):  # fmt: skip
+        numbers = [float(data.attrib["value"]) for data in shown[label].iter("data")]
+        assert numbers == pytest.approx([found["estimate"], *found["interval"]], rel=1e-2)
 
 
 def sanitised(text):

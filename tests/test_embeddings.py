@@ -284,6 +284,33 @@ def test_the_expected_loss_is_what_sampling_estimates(text):
     assert abs(np.mean(losses) - whole) < 5 * spread < 0.02 * whole
 
 
+def test_the_rate_falls_once_over_all_epochs(text, monkeypatch):
+    rates = []
+
+    def settings_of(lr, *arguments, **options):
+        rates.append(lr)
+        return kernels.settings(lr, *arguments, **options)
+
+    monkeypatch.setattr(embeddings, "settings", settings_of)
+    begin = embeddings.start("gaussian", text.words, DIM, 0)
+    embeddings.sgns(text, begin, 0, lr=0.4, epochs=4)
+    np.testing.assert_allclose(rates, [0.4, 0.3, 0.2, 0.1])
+    embeddings.sgns(text, begin, 0, lr=0.4, epochs=2, decay=False)
+    assert rates[4:] == [0.4, 0.4]
+
+
+def test_the_root_of_full_matrix_adagrad():
+    W, C = np.random.default_rng(0).normal(size=(2, 9, DIM))
+    memory = embeddings._Memory("adagrad-full", W, C)
+    root, total, _ = memory[0]
+    total[...] = W.T @ W
+    for part in memory.steps(0, 2 * embeddings._RENEW):
+        assert part.stop - part.start == embeddings._RENEW
+        np.testing.assert_allclose(root @ root @ (np.eye(DIM) + total), np.eye(DIM), atol=1e-12)
+        np.testing.assert_allclose(root, root.T, atol=1e-14)
+        total[...] *= 3
+
+
 def test_threads_share_the_work(text):
     parts = embeddings._split(text, 3)
     assert [len(part.starts) for part in parts] == [3, 3, 2]
@@ -557,6 +584,14 @@ def vectors(text):
     return embeddings.sgns(
         text, embeddings.start("word2vec", text.words, DIM, 0), 1, lr=0.3, epochs=20, subsample=None
     )
+
+
+def test_turned_vectors_are_the_rotation_times_each(vectors):
+    U = orthogonal.haar(DIM, 0)
+    turned = vectors.rotated(U)
+    for i in range(4):
+        np.testing.assert_allclose(turned.W[i], U @ vectors.W[i], atol=1e-14)
+        np.testing.assert_allclose(turned.C[i], U @ vectors.C[i], atol=1e-14)
 
 
 def test_neighbours_are_gensim_s_and_unchanged_by_rotation(vectors):

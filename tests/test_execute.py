@@ -370,6 +370,17 @@ def test_hb_reports_a_failing_chapter(book):
     assert done.stderr == "hb: 01_a: cell [5] raised ZeroDivisionError: division by zero\n"
 
 
+def test_hb_fails_when_one_chapter_of_two_does(book, monkeypatch):
+    for name in ("01_a", "02_b"):
+        book.chapter(name)
+    monkeypatch.chdir(book.root)
+    outcomes = [execute.Outcome("01_a", 1.0, None), execute.Outcome("02_b", 1.0, "02_b: no")]
+    monkeypatch.setattr(execute, "execute", lambda *arguments, **options: outcomes)
+    assert cli.main(["execute", "--all"]) == 1
+    del outcomes[1]
+    assert cli.main(["execute", "--all"]) == 0
+
+
 def test_hb_prints_the_ledger(book, monkeypatch, capsys):
     shutil.copy(ROOT / "book" / "claims.yml", book.root / "book")
     monkeypatch.chdir(book.root)

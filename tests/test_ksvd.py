@@ -216,6 +216,15 @@ def test_history_is_the_residual_of_the_fit():
     assert rest == pytest.approx(model.history_["residual"][0], rel=0.2)
 
 
+def test_exact_updates_leave_less_after_one_sweep():
+    X, _ = planted(3)
+    left = [
+        KSVD(40, 3, 1, approximate=approximate, random_state=0).fit(X).history_["residual"][0]
+        for approximate in (True, False)
+    ]
+    assert left[1] < 0.999 * left[0]
+
+
 @learners
 def test_an_atom_points_the_way_it_is_used(learner):
     """True coefficients are positive, but half of the first atoms point the other way."""

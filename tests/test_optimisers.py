@@ -125,6 +125,105 @@ def test_gloves_rule_is_adagrad_with_an_offset():
     np.testing.assert_allclose(mine.A[0], a, atol=1e-12)
 
 
+def by_hand(transform, n_steps=20, lr=0.05):
+    """Descent in NumPy: ``transform(g, a, b, gradient)`` makes the step of a list of gradients."""
+    problem, A, B, _ = problem_and_start(seeds=1)
+    M = problem.M.numpy()
+
+    def gradient(a, b):
+        R = (a.T @ b - M) * problem.scale
+        return [b @ R.T, a @ R]
+
+    a, b = A[0].copy(), B[0].copy()
+    for _ in range(n_steps):
+        steps = transform(gradient(a, b), a, b, gradient)
+        a, b = a - lr * steps[0], b - lr * steps[1]
+    return problem, A, B, a
+
+
+def power(S, exponent):
+    values, vectors = np.linalg.eigh(S)
+    return vectors * values**exponent @ vectors.T
+
+
+def test_lion_by_hand():
+    means = [0.0, 0.0]
+
+    def step(g, *_):
+        signs = [np.sign(0.9 * m + 0.1 * x) for m, x in zip(means, g)]
+        means[:] = [0.99 * m + 0.01 * x for m, x in zip(means, g)]
+        return signs
+
+    problem, A, B, a = by_hand(step, lr=0.01)
+    mine = train(problem, A, B, rule("lion"), n_steps=20, lr=0.01)
+    np.testing.assert_allclose(mine.A[0], a, atol=1e-12)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_sharpness_aware_by_hand(adaptive):
+    """The gradient is taken a step of length rho uphill."""
+
+    def step(g, a, b, gradient):
+        weights = [np.abs(x) if adaptive else 1.0 for x in (a, b)]
+        length = np.sqrt(sum(np.sum((w * x) ** 2) for w, x in zip(weights, g)))
+        up = [0.3 / length * w**2 * x for w, x in zip(weights, g)]
+        return gradient(a + up[0], b + up[1])
+
+    problem, A, B, a = by_hand(step)
+    options = {"lr": 0.05, "rho": 0.3, "adaptive": adaptive}
+    mine = train(problem, A, B, update_rules.sharpness_aware, n_steps=20, **options)
+    np.testing.assert_allclose(mine.A[0], a, atol=1e-12)
+
+
+def test_full_matrix_adagrad_by_hand():
+    total = 0.01 * np.eye(K)
+
+    def step(g, *_):
+        total[...] += g[0] @ g[0].T + g[1] @ g[1].T
+        return [power(total, -0.5) @ x for x in g]
+
+    problem, A, B, a = by_hand(step)
+    mine = train(problem, A, B, rule("adagrad-full"), n_steps=20, lr=0.05)
+    np.testing.assert_allclose(mine.A[0], a, atol=1e-10)
+
+
+@pytest.mark.parametrize("word_side", [False, True])
+def test_shampoo_by_hand(word_side):
+    lefts = [0.01 * np.eye(K) for _ in SHAPE]
+    rights = [0.01 * np.eye(m) for m in SHAPE]
+
+    def step(g, *_):
+        for L, R, x in zip(lefts, rights, g):
+            L += x @ x.T
+            R += x.T @ x
+        if word_side:
+            return [power(L, -0.25) @ x @ power(R, -0.25) for L, R, x in zip(lefts, rights, g)]
+        return [power(L, -0.5) @ x for L, x in zip(lefts, g)]
+
+    problem, A, B, a = by_hand(step)
+    options = {"lr": 0.05, "word_side": word_side, "every": 1}
+    mine = train(problem, A, B, preconditioners.shampoo, n_steps=20, **options)
+    np.testing.assert_allclose(mine.A[0], a, atol=1e-9)
+
+
+def test_dropout_keeps_the_mean_product():
+    """One number for each factor, M = 0: either dropped or scaled up by 1 / (1 - p)."""
+    problem = Problem(np.zeros((1, 1)))
+    a, b, lr, p = 2.0, 3.0, 0.1, 0.25
+    A, B = np.full((40, 1, 1), a), np.full((40, 1, 1), b)
+    mine = train(problem, A, B, rule("dropout-word"), n_steps=1, lr=lr, p=p)
+    kept = b - lr * (a / (1 - p)) ** 2 * b
+    dropped = np.isclose(mine.B[:, 0, 0], b)
+    np.testing.assert_allclose(mine.B[~dropped, 0, 0], kept)
+    assert 2 <= dropped.sum() <= 20
+
+
+def test_the_ball_holds_what_lies_inside():
+    X = torch.tensor([[[0.3, 3.0], [0.4, 4.0]]])
+    expected = torch.tensor([[[0.3, 0.6], [0.4, 0.8]]])
+    torch.testing.assert_close(update_rules.unit_ball(X), expected)
+
+
 def test_least_squares_reaches_the_ridge_optimum():
     """Both ALS and coordinate descent end where the penalised gradient vanishes, at one value."""
     problem, A, B, _ = problem_and_start()
@@ -267,6 +366,28 @@ def test_surviving_group_goes_down_the_ladder():
         assert symmetry.surviving_group(frame(**verdicts, floor=floor)) == group
     lost = {**dict.fromkeys(ladder, no), "floor": (0.5, 0.5)}
     assert symmetry.surviving_group(frame(**lost)) == "undecided"
+
+
+def test_the_second_run_is_in_single_precision():
+    problem, A, B, _ = problem_and_start()
+    frame = symmetry.symmetry_defects(rule("gd"), problem, A, B, n_steps=50)
+    turned = frame[frame["action"] == "O(k)"]
+    assert (turned["float64"] < 1e-12).all() and (turned["float32"] > 1e-9).all()
+
+
+@given(st.integers(2, 4), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_every_action_moves_something(k, seed):
+    """With the identity among the permutations, say, every rule would keep them."""
+    actions = symmetry._actions(k, 3, np.random.default_rng(seed))
+    eye = np.eye(k)
+    for X in actions["permutations"]:
+        assert (X.sum(0) == 1).all() and (X.sum(1) == 1).all() and (X != eye).any()
+    for X in actions["sign flips"]:
+        assert (np.abs(X) == eye).all() and abs(np.trace(X)) < k
+    for X in actions["signed permutations"]:
+        assert (np.abs(X) != eye).any() and X.min() == -1 and X.max() == 1
+    assert 0 < np.abs(actions["floor"] - eye).max() <= 1e-15
 
 
 def test_symmetry_table_names_the_group_of_every_kind():

@@ -142,6 +142,14 @@ def test_permutations_are_uniform():
     assert len(counts) == 6 and scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
+def test_signs_and_order_are_not_drawn_from_one_seed_twice():
+    one = np.array([orthogonal.signed_permutation(6, rng=seed) for seed in range(5)])
+    two = np.array(
+        [orthogonal.sign_flip(6, seed) @ orthogonal.permutation(6, seed) for seed in range(5)]
+    )
+    assert (one != two).any(axis=(1, 2)).all()
+
+
 def test_positive_scaling_is_diagonal_and_positive():
     D = orthogonal.positive_scaling(3, rng=0, size=100)
     assert (np.diagonal(D, axis1=-2, axis2=-1) > 0).all()

@@ -277,6 +277,8 @@ def test_heatmaps_share_one_scale_and_diverge_around_zero():
     assert [(ax.images[0].norm.vmin, ax.images[0].norm.vmax) for ax in fig.axes[:2]] == [
         (-5, 5)
     ] * 2
+    fig = plotting.heatmaps({"A": [[-1, 4]]}, label="value")
+    assert (fig.axes[0].images[0].norm.vmin, fig.axes[0].images[0].norm.vmax) == (-4, 4)
     fig = plotting.heatmaps({"A": [[1, 2]]}, label="value")
     assert (fig.axes[0].images[0].norm.vmin, fig.axes[0].images[0].norm.vmax) == (0, 2)
     with pytest.raises(ValueError, match="1 to 4 arrays, got 0"):

@@ -34,9 +34,14 @@ def pictures(draw):
     extras = [kind for kind in scenes.EXTRAS if kind not in (facts.subject, facts.other)]
     extra = draw(st.none() | st.sampled_from(extras))
     return replace(
-        facts, count=1 if facts.statue else draw(st.integers(1, 6)), colour=draw(colours),
-        other_colour=draw(colours) if facts.other else None, extra=extra,
-        extra_colour=draw(colours) if extra else None, black_and_white=draw(st.booleans()))
+        facts,
+        count=1 if facts.statue else draw(st.integers(1, 6)),
+        colour=draw(colours),
+        other_colour=draw(colours) if facts.other else None,
+        extra=extra,
+        extra_colour=draw(colours) if extra else None,
+        black_and_white=draw(st.booleans()),
+    )
 
 
 @given(pictures(), st.integers(0, 2**32))
@@ -49,18 +54,21 @@ def test_captions_of_any_picture_are_true_and_name_the_subject(facts, seed):
     assert any(s.startswith(f"count of {facts.subject}") for s in said)
 
 
-@pytest.mark.parametrize("caption, wrong", [
-    ("two cats on a desk", "count of cat: two"),
-    ("a dog on a desk", "dog"),
-    ("a cat in the snow", "place: snow"),
-    ("a white cat", "colour of cat: white"),
-    ("a cat riding a keyboard", "cat riding keyboard"),
-    ("a statue of a cat", "statue of cat"),
-    ("a black and white photo of a cat", "style: black and white"),
-    ("a group of cats", "count of cat: group"),
-    ("a large cat", "size of cat: large"),
-    ("a cat near a bird", "bird"),
-])
+@pytest.mark.parametrize(
+    "caption, wrong",
+    [
+        ("two cats on a desk", "count of cat: two"),
+        ("a dog on a desk", "dog"),
+        ("a cat in the snow", "place: snow"),
+        ("a white cat", "colour of cat: white"),
+        ("a cat riding a keyboard", "cat riding keyboard"),
+        ("a statue of a cat", "statue of cat"),
+        ("a black and white photo of a cat", "style: black and white"),
+        ("a group of cats", "count of cat: group"),
+        ("a large cat", "size of cat: large"),
+        ("a cat near a bird", "bird"),
+    ],
+)
 def test_what_is_false_is_found(caption, wrong):
     facts = Facts("cat", "office", "next to", "keyboard", colour="black", other_colour="blue")
     assert wrong in scenes.facts_of(caption) - statements(facts)
@@ -105,18 +113,22 @@ def test_things_occur_together_as_declared():
 
 
 def test_what_is_not_in_the_table_never_occurs():
-    allowed = {(f.subject, f.relation, f.other, f.place, f.statue)
-               for f in scenes.situations()[0]}
+    allowed = {(f.subject, f.relation, f.other, f.place, f.statue) for f in scenes.situations()[0]}
     assert {(f.subject, f.relation, f.other, f.place, f.statue) for f in DRAWN.facts} <= allowed
     statues = [f for f in DRAWN.facts if f.statue]
     assert statues and not any(f.other == "snowboard" for f in statues)
     assert {f.other for f in statues} == {None, "horse"}
 
 
-@pytest.mark.parametrize("held_out", [
-    [{"woman riding horse"}], [{"cat", "place: street"}, {"dog", "ball"}],
-    [{"count of man: three"}], [{"style: black and white", "cat"}],
-])
+@pytest.mark.parametrize(
+    "held_out",
+    [
+        [{"woman riding horse"}],
+        [{"cat", "place: street"}, {"dog", "ball"}],
+        [{"count of man: three"}],
+        [{"style: black and white", "cat"}],
+    ],
+)
 def test_what_is_held_out_is_not_drawn(held_out):
     facts = scenes.draw(400, rng=1, held_out=held_out, n_captions=1).facts
     assert len(facts) == 400
@@ -138,11 +150,47 @@ def test_black_and_white_pictures_have_no_colour():
     assert (grey == DRAWN.show("style: black and white")).all()
 
 
-@pytest.mark.parametrize("change", [
-    dict(extra="ball", extra_colour="red"), dict(count=2), dict(colour="red"), dict(place="street"),
-    dict(subject="dog"), dict(statue=True), dict(black_and_white=True), dict(size="large"),
-    dict(relation="next to", other="cake", other_colour="red"),
-])
+def test_nothing_is_said_of_colours_that_are_not_to_be_seen():
+    facts = Facts("man", "field", "riding", "horse", colour="blue", other_colour="brown",
+                  extra="ball", extra_colour="red")  # fmt: skip
+    coloured = {f"colour of {c}" for c in ("man: blue", "horse: brown", "ball: red")}
+    assert coloured <= statements(facts)
+    grey = statements(replace(facts, black_and_white=True))
+    assert grey == statements(facts) - coloured | {"style: black and white"}
+    assert statements(replace(facts, statue=True)) & coloured == {"colour of ball: red"}
+
+
+def test_backdrops_are_mirrored_one_by_one():
+    """The white board of the office hangs on the left, or in a mirrored picture on the right."""
+    images = scenes.render([Facts("keyboard", "office", colour="black")] * 60, rng=0)
+    on_the_left = images[:, 12, 8].min(axis=1) > images[:, 12, 55].min(axis=1)
+    assert 15 <= on_the_left.sum() <= 45
+
+
+def test_statues_are_of_stone_and_edges_of_the_colour_beside_them():
+    stone = sprites.sprite("cat", 22, "red", stone=True)
+    painted = stone[..., 3] > 0
+    assert np.ptp(stone[painted][:, :3], axis=1).max() < 0.1
+    ball = sprites.sprite("ball", 13, "red")
+    edge = (ball[..., 3] > 0) & (ball[..., 3] < 1)
+    # Red, darker red and white: none has its largest part below 0.5.
+    assert edge.any() and ball[edge][:, :3].max(axis=1).min() > 0.5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(extra="ball", extra_colour="red"),
+        dict(count=2),
+        dict(colour="red"),
+        dict(place="street"),
+        dict(subject="dog"),
+        dict(statue=True),
+        dict(black_and_white=True),
+        dict(size="large"),
+        dict(relation="next to", other="cake", other_colour="red"),
+    ],
+)
 def test_every_fact_is_to_be_seen(change):
     facts = Facts("cat", "kitchen", colour="black")
     both = [facts, replace(facts, **change)]
@@ -165,16 +213,19 @@ def test_every_thing_has_a_drawing():
         assert np.ptp(sprites.sprite(kind, 24, "red", stone=True)[..., :3], axis=2).max() < 0.1
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda: scenes.draw(0, rng=0), "n must"),
-    (lambda: scenes.draw(2, rng=0, n_captions=0), "n_captions must"),
-    (lambda: scenes.draw(2, rng=0, held_out=["cat"]), "held_out must"),
-    (lambda: scenes.draw(2, rng=0, held_out=[{"unicorn"}]), "held_out must"),
-    (lambda: scenes.draw(2, rng=0, held_out=[set()]), "held_out must"),
-    (lambda: scenes.draw(2, rng=0, held_out=[{k} for k in KINDS]), "no situation"),
-    (lambda: scenes.facts_of("a unicorn riding a horse"), "unicorn"),
-    (lambda: scenes.render([], rng=0), "facts must"),
-])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: scenes.draw(0, rng=0), "n must"),
+        (lambda: scenes.draw(2, rng=0, n_captions=0), "n_captions must"),
+        (lambda: scenes.draw(2, rng=0, held_out=["cat"]), "held_out must"),
+        (lambda: scenes.draw(2, rng=0, held_out=[{"unicorn"}]), "held_out must"),
+        (lambda: scenes.draw(2, rng=0, held_out=[set()]), "held_out must"),
+        (lambda: scenes.draw(2, rng=0, held_out=[{k} for k in KINDS]), "no situation"),
+        (lambda: scenes.facts_of("a unicorn riding a horse"), "unicorn"),
+        (lambda: scenes.render([], rng=0), "facts must"),
+    ],
+)
 def test_bad_input(call, words):
     with pytest.raises(ValueError, match=words):
         call()

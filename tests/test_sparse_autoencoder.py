@@ -76,6 +76,13 @@ def test_history_falls_and_counts_dead_atoms(model):
     assert 0 <= model.history_["dead"].min() and model.history_["dead"].max() < 32
 
 
+def test_an_atom_chosen_with_coefficient_zero_is_dead():
+    """In constant signals there is nothing to code: every proposal is zero."""
+    model = TopKAutoencoder(8, 3, 2, batch_size=20, random_state=0).fit(np.ones((100, 8)))
+    assert model.history_["dead"].tolist() == [8, 8]
+    assert model.transform(np.ones((5, 8))).nnz == 0
+
+
 def test_gradients_of_the_sparse_steps_are_those_of_the_dense_formula():
     torch.manual_seed(0)
     D, W, b = torch.randn(20, 8), torch.randn(20, 8), torch.randn(20)
@@ -102,6 +109,8 @@ def test_scale_of_the_signals_does_not_matter(planted):
     other = TopKAutoencoder(32, 3, 2, random_state=0).fit(64 * X[:1000])
     np.testing.assert_allclose(one.components_, other.components_, atol=1e-4)
     np.testing.assert_allclose(64 * one.mean_, other.mean_, rtol=1e-3)
+    np.testing.assert_allclose(64 * one.encoder_bias_, other.encoder_bias_, atol=1e-2)
+    assert np.abs(other.encoder_bias_).max() > 0.1
 
 
 def test_a_seed_repeats_itself_and_leaves_torchs_generator_alone(planted):
