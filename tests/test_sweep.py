@@ -217,11 +217,15 @@ def test_some_runs_repeated_stand_for_all_if_nothing_differs(book):
     # A table that says otherwise than the chapter does is not renewed.
     module.write_text(module.read_text() + "# again\n")
     assert execute.execute([notebook], report=str)[0].error is None
-    before = path.read_text().replace(",1.23,", ",1.24,")
-    path.write_text(before)
-    with pytest.raises(execute.ChapterError, match="01_a: fake.claim came out otherwise"):
-        sweep.check(book.root, "01_a", 1)
-    assert path.read_text() == before and sweep.stale(path)
+    text = path.read_text()
+    for stored, other in ((",1.23,", ",1.6,"), ("reproduced", "refuted"), ("met", "failed")):
+        path.write_text(text.replace(stored, other))
+        with pytest.raises(execute.ChapterError, match="01_a: fake.claim came out otherwise"):
+            sweep.check(book.root, "01_a", 4)
+        assert path.read_text() == text.replace(stored, other) and sweep.stale(path)
+    path.write_text(text.replace(",1.23,", ",1.4,"))  # of the interval from 1 to 2 this is little
+    sweep.check(book.root, "01_a", 4)
+    assert not sweep.stale(path)
 
 
 # Faults
