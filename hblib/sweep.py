@@ -209,7 +209,7 @@ def check(root, chapter, n_runs, scheduler=None, workers=1):
     """
     plan = read_plan(root, chapter)
     path = _table_of(plan)
-    if not path.is_file() or _parts(path)[0]["settings"] != execute.digest(plan.settings):
+    if not path.is_file() or origin(path)["settings"] != execute.digest(plan.settings):
         raise ValueError(f"there is no table of sweeps/{chapter}.yml as it is: hb sweep {chapter}")
     if not 1 <= n_runs <= len(plan.settings):
         raise ValueError(f"n_runs must be from 1 to {len(plan.settings)}, not {n_runs}")
@@ -248,7 +248,7 @@ def stale(path):
         Empty if the table is current.
     """
     path = Path(path)
-    header, _ = _parts(path)
+    header = origin(path)
     plan = read_plan(_root_of(path), path.stem)
     reasons = []
     if header["stamp"] != plan.stamp:
@@ -256,6 +256,23 @@ def stale(path):
     if header["settings"] != execute.digest(plan.settings):
         reasons.append(f"sweeps/{path.stem}.yml changed since")
     return reasons
+
+
+def origin(path):
+    """What a table of results was made from.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``sweeps/results/<chapter>.csv``
+
+    Returns
+    -------
+    dict
+        ``stamp`` of the chapter and hash of the ``settings``; after a `check` also the stamp with
+        which the table was ``computed`` and the number of runs ``checked``.
+    """
+    return _parts(path)[0]
 
 
 def read_results(path):

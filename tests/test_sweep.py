@@ -199,7 +199,7 @@ def test_some_runs_repeated_stand_for_all_if_nothing_differs(book):
         sweep.check(book.root, "01_a", 2)
     assert execute.execute([notebook], report=str)[0].error is None
     path = sweep.sweep(book.root, "01_a", workers=2)
-    computed, rows = sweep._parts(path)[0]["stamp"], path.read_text().split("\n")[1:]
+    computed, rows = sweep.origin(path)["stamp"], path.read_text().split("\n")[1:]
     module = book.root / "hblib" / "similarity.py"
     module.write_text(module.read_text() + "# changed\n")
     assert execute.execute([notebook], report=str)[0].error is None
@@ -210,7 +210,7 @@ def test_some_runs_repeated_stand_for_all_if_nothing_differs(book):
     (book.root / "journal.txt").unlink()
     assert sweep.check(book.root, "01_a", 2, workers=2) == path
     assert len(_journal(book)) == 2 and not sweep.stale(path)
-    header, _ = sweep._parts(path)
+    header = sweep.origin(path)
     assert (header["computed"], header["checked"]) == (computed, 2)
     assert path.read_text().split("\n")[1:] == rows
 

@@ -34,6 +34,7 @@ class Sweep:
     def __init__(self, path):
         self.results = sweep.read_results(path)
         self.stale = "; ".join(sweep.stale(path))
+        self.origin = sweep.origin(path)
         chapter = path.parents[2] / "notebooks" / f"{path.stem}.ipynb"
         declared = parameters.declared(nbformat.read(chapter, as_version=4))
         self.stability = sweep.stability(path) if {*declared} <= {*self.results} else {}

@@ -184,6 +184,13 @@ class SweepStability(EvidenceDirective):
             "In the strips a full bar is a setting in which the verdict held, an open one a "
             "setting in which it did not; settings are in the order of the grid.",
         )
+        if "checked" in swept.origin:
+            section += nodes.paragraph(
+                "",
+                "The library was edited after this sweep, in ways that should change no result: "
+                f"{swept.origin['checked']} of the runs, drawn at random, were repeated with it as "
+                "it is now, and came out the same.",
+            )
         rows = [
             self.claim(table.loc[id], id, found, swept.results)
             for id, found in swept.stability.items()
@@ -207,7 +214,6 @@ class SweepStability(EvidenceDirective):
             settings.append(tag("details", summary, tag("ul", *failing)))
         name = self.chapter_link(entry.chapter, tag("code", id), f"#{entry.anchor}")
         return [name, badge(found.verdict), count, tag("div", *settings)]
-
 
     def failing(self, chapter, one):
         """A setting, what came out there, and its executed notebook, or the command for it."""
