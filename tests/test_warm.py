@@ -16,13 +16,14 @@ STATE = """
 import os, sys, colorsys
 seen = getattr(colorsys, "seen", 0)
 colorsys.seen = seen + 1
-print([seen, k, os.getcwd(), sys.path, __name__])
+print([seen, k, os.getcwd(), sys.path, __name__, "HB_NURSERY" in os.environ])
 """.strip()
 
 
 @pytest.fixture(scope="module")
 def nursery():
-    nursery = warm.Nursery(["colorsys", "no_such_module"])
+    environment = {**os.environ, "HB_NURSERY": "1"}
+    nursery = warm.Nursery(["colorsys", "no_such_module"], environment)
     yield nursery
     nursery.close()
 
