@@ -189,7 +189,7 @@ class SweepStability(EvidenceDirective):
                 "",
                 "The library was edited after this sweep, in ways that should change no result: "
                 f"{swept.origin['checked']} of the runs, drawn at random, were repeated with it as "
-                "it is now, and came out the same.",
+                "it is now, and came out with the same verdicts.",
             )
         rows = [
             self.claim(table.loc[id], id, found, swept.results)
