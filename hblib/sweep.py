@@ -36,8 +36,8 @@ TIME_LIMIT = 600.0
 PATIENCE = 60.0  # seconds in which a lost scheduler may come back
 FAILED = "failed"
 ESTIMATES = ["estimate", "low", "high"]
-# Between releases and kernels of the linear algebra, estimates were seen to move by up to an eighth
-# of their interval's width (the book's page on robustness). A repeated run may move twice as far.
+# How far an estimate of a repeated run may move, in widths of its interval. Between the oldest and
+# the locked releases most moved by less than a hundredth and one by a half (page on robustness).
 TOLERANCE = 0.25
 COLUMNS = ["run", "claim", "verdict", "control", *ESTIMATES, "n", "error", "seconds"]
 
