@@ -161,8 +161,8 @@ def memory_by_runs(samples, n_runs):
 def main():
     """Run all, print required beside measured, store."""
     quick, load = record.options(__doc__).quick, record.load()
-    sizes = [2, 4] if quick else [10, 30, 100]
-    n_loop, n_long = (2, 20) if quick else (15, 1000)
+    sizes = [2, 4] if quick else [5, 15, 45]
+    n_loop, n_long = (2, 20) if quick else (10, 1000)
     with tempfile.TemporaryDirectory() as folder:
         chapter = small_book(Path(folder).resolve())
         loop = by_papermill(chapter, n_loop)

@@ -269,8 +269,8 @@ def origin(path):
     Returns
     -------
     dict
-        ``stamp`` of the chapter and hash of the ``settings``; after a `check` also the stamp with
-        which the table was ``computed`` and the number of runs ``checked``.
+        ``stamp`` of the chapter, hash of the ``settings`` and number of ``rows``; after a `check`
+        also the stamp with which the table was ``computed`` and the number of runs ``checked``.
     """
     return _parts(path)[0]
 
@@ -290,13 +290,14 @@ def read_results(path):
         (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
         that failed has one row with the verdict ``failed``, no claim, and its ``error``.
     """
-    _, rows = _parts(path)
+    header, rows = _parts(path)
     try:
         table = pd.read_csv(io.StringIO(rows), dtype={"run": str, "error": str})
     except ValueError:
         raise _no_results(path) from None
-    # Cut off in the middle of a row, a table still reads: as fewer runs, silently.
-    if not rows.endswith("\n") or not {*COLUMNS} - {"seconds"} <= {*table}:
+    # Cut off, a table still reads: as fewer runs, silently.
+    whole = rows.endswith("\n") and len(table) == header["rows"]
+    if not whole or not {*COLUMNS} - {"seconds"} <= {*table}:
         raise _no_results(path)
     return table
 
@@ -579,7 +580,7 @@ def _table_of(plan):
 def _write_table(plan):
     table = _frame(plan)
     table.to_parquet(plan.folder() / "results.parquet", index=False)
-    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings)}
+    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings), "rows": len(table)}
     path = _table_of(plan)
     path.parent.mkdir(parents=True, exist_ok=True)
     execute.write(f"# {json.dumps(header)}\n{_as_csv(table)}", path)
@@ -637,7 +638,7 @@ def _parts(path):
         header = json.loads(first.removeprefix("# "))
     except ValueError:
         raise _no_results(path) from None
-    if not isinstance(header, dict) or not {"stamp", "settings"} <= header.keys():
+    if not isinstance(header, dict) or not {"stamp", "settings", "rows"} <= header.keys():
         raise _no_results(path)
     return header, rows
 

@@ -382,9 +382,9 @@ WRONG_RESULTS = {
     "no header": "run,claim\n1,2\n",
     "a header only": "# {}\n",
     "a header without stamp": '# {"settings": "x"}\nrun\n1\n',
-    "no columns": '# {"stamp": "x", "settings": "y"}\n\n',
-    "other columns": '# {"stamp": "x", "settings": "y"}\na,b\n1,2\n',
-    "a longer row": '# {"stamp": "x", "settings": "y"}\nrun,claim,verdict\na,b,c,d,e\n',
+    "no columns": '# {"stamp": "x", "settings": "y", "rows": 0}\n\n',
+    "other columns": '# {"stamp": "x", "settings": "y", "rows": 1}\na,b\n1,2\n',
+    "a longer row": '# {"stamp": "x", "settings": "y", "rows": 1}\nrun,claim,verdict\na,b,c,d,e\n',
     "not text": "\ud800",
 }
 
@@ -405,6 +405,12 @@ def test_a_truncated_table_of_results_is_refused(tmp_path, share):
     whole = _results().read_bytes()
     path = tmp_path / _results().name
     path.write_bytes(whole[: int(share * len(whole)) - 1])
+    assert path.name in refused(sweep.read_results, path)
+
+
+def test_a_table_cut_off_after_a_whole_row_is_refused(tmp_path):
+    path = tmp_path / _results().name
+    path.write_bytes(b"".join(_results().read_bytes().splitlines(keepends=True)[:-1]))
     assert path.name in refused(sweep.read_results, path)
 
 

@@ -22,6 +22,8 @@ FOLDERS = ("hblib", "book/_ext", "course", "tools", "tests", "benchmarks")
 BESIDE = {
     "otter": "course/requirements.txt",
     "spams": "benchmarks/requirements.txt",
+    "cca_zoo": "benchmarks/requirements.txt",
+    "ckatorch": "benchmarks/requirements.txt",
     "torchvision": "the reader, whom a sentence asks for it",
     "transformers": "the reader, whom a sentence asks for it",
 }
