@@ -77,7 +77,7 @@ def flipped(rows, notebooks):
     """Sentences on verdicts that are not the committed ones."""
     committed = {r["id"]: r["verdict"] for path in notebooks for r in claims.read_records(path)}
     found = {row["claim"]: row["verdict"] for row in rows if row["verdict"] != "failed"}
-    said = [f"{row['error']}" for row in rows if row["verdict"] == "failed"]
+    said = [row["error"] for row in rows if row["verdict"] == "failed"]
     said += [
         f"{claim}: {found[claim]} here, {verdict} in the book"
         for claim, verdict in committed.items()
