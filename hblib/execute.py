@@ -14,6 +14,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -57,6 +59,19 @@ class ChapterKernel(AsyncKernelManager):
     """
 
     command = None
+
+    def __init__(self, **kwargs):
+        self._folder = tempfile.TemporaryDirectory(prefix="hb-")
+        connection_file = os.path.join(self._folder.name, "kernel.json")
+        # Not TCP, whose ports are looked up while free and taken later: of kernels started side by
+        # side, about one in a thousand found its port taken.
+        transport = "ipc" if os.name == "posix" else "tcp"
+        super().__init__(**kwargs, connection_file=connection_file, transport=transport)
+
+    def cleanup_connection_file(self):
+        """Remove the folder with it."""
+        super().cleanup_connection_file()
+        self._folder.cleanup()
 
     def format_kernel_cmd(self, extra_arguments=None):
         """The command that starts the kernel."""
@@ -132,7 +147,7 @@ def inputs(notebook):
     register = yaml.safe_load((root / "book" / "claims.yml").read_text(encoding="utf-8")) or []
     entries = [entry for entry in register if entry["chapter"] == notebook.stem]
     modules = {name: root / "hblib" / f"{name}.py" for name in _modules(tree, root / "hblib")}
-    imported = set().union(*map(_imported, [tree, *map(_parsed, modules.values())]))
+    imported = set().union(*map(_imported, [tree, *map(_module, modules.values())]))
     return {
         "code": digest(sources),
         "register": digest(entries),
@@ -200,7 +215,7 @@ def imports(notebook):
     package = Path(notebook).resolve().parent.parent / "hblib"
     _, tree = _code(Path(notebook))
     modules = _modules(tree, package)
-    trees = [tree, *(_parsed(package / f"{name}.py") for name in modules)]
+    trees = [tree, *(_module(package / f"{name}.py") for name in modules)]
     own = {f"hblib.{name}" for name in modules if name != "__init__"}
     others = {name for name in set().union(*map(_imported, trees)) if not name.startswith("hblib")}
     return sorted(own | others)
@@ -224,7 +239,7 @@ def _code(notebook):
     sources = [cell.source.strip() for cell in _read(notebook).cells if cell.cell_type == "code"]
     to_python = TransformerManager().transform_cell
     try:
-        return sources, ast.parse("\n".join(to_python(source) for source in sources))
+        return sources, _parsed("\n".join(to_python(source) for source in sources))
     except SyntaxError as error:
         raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
 
@@ -255,12 +270,20 @@ def _modules(tree, package):
         path = package / f"{name}.py"
         if name not in found and path.is_file():
             found.add(name)
-            waiting |= _imports(_parsed(path))
+            waiting |= _imports(_module(path))
     return sorted(found)
 
 
-def _parsed(path):
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _module(path):
+    return _parsed(path.read_text(encoding="utf-8"))
+
+
+_PARSING = threading.Lock()
+
+
+def _parsed(text):
+    with _PARSING:  # CPython 3.11 raises a SystemError now and then if two threads parse at once
+        return ast.parse(text)
 
 
 # Where the name of a package on the index is not the name it is imported by.
@@ -373,7 +396,10 @@ def run(notebook, output, given=None, time_limit=None, command=None):
         raise KernelDied(f"{notebook.stem}: the kernel died") from error
     except TimeoutError as error:
         raise ChapterError(f"{notebook.stem} did not end within {time_limit:g} s") from error
-    except (RuntimeError, ValueError) as error:
+    except RuntimeError as error:
+        # nbclient's word for a kernel that ended, or said nothing, before the first cell.
+        raise KernelDied(f"{notebook.stem}: the kernel did not start ({error})") from error
+    except ValueError as error:
         raise ChapterError(f"{notebook.stem}: {error}") from error
     if echoed != values:
         wrong = ", ".join(

@@ -424,8 +424,13 @@ def _alone(plan):
 
 def _run(plan, scheduler, workers):
     """Do the runs that are not done; go on with what is left when the scheduler was restarted."""
+    from concurrent.futures import CancelledError
+
+    from distributed.comm import CommClosedError
     from tqdm import tqdm
 
+    # A lost scheduler is told of in our words, not in tracebacks of Dask's.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     left = [setting for setting in plan.settings if not _is_done(plan.folder(setting))]
     total, done, n_failed = len(plan.settings), len(plan.settings) - len(left), 0
     connect = _client
@@ -434,10 +439,12 @@ def _run(plan, scheduler, workers):
             lost = []
             with connect(scheduler, workers) as client:
                 for setting, future in _answered(client, plan, left):
-                    if future.cancelled():
+                    try:
+                        error = _error(plan, setting, future)
+                    except (CancelledError, CommClosedError):  # with the scheduler
                         lost.append(setting)
                         continue
-                    if _error(plan, setting, future):
+                    if error:
                         n_failed += 1
                         bar.set_postfix(failed=n_failed)
                     bar.update()
@@ -460,7 +467,7 @@ def _answered(client, plan, settings):
 
 
 def _error(plan, setting, future):
-    """Why a run failed, or None; an OSError, that no run can be stored, is raised."""
+    """Why a run failed, or None; raise the OSError of a run that cannot be stored."""
     if error := future.exception():
         # Not the chapter's doing: its kernel or worker died on every attempt.
         error = f"{type(error).__name__}: {error}"
@@ -534,9 +541,10 @@ def _client(scheduler, workers):
         return client
     try:
         client = Client(scheduler, timeout="10s")
+        n_threads = client.nthreads().values()
     except (OSError, ValueError):
         raise ValueError(f"no Dask scheduler answers at {scheduler!r}") from None
-    if any(n_threads > 1 for n_threads in client.nthreads().values()):
+    if max(n_threads, default=1) > 1:
         client.close()
         raise ValueError("a run needs a worker to itself: start them with --nthreads 1")
     return client

@@ -1,9 +1,12 @@
+import gc
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -117,6 +120,36 @@ def test_a_kernel_that_dies_is_told_from_a_cell_that_raises(book):
     path = book.chapter("01_a", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(execute.KernelDied):
         execute.run(path, book.root / "out.ipynb")
+    # Not the chapter's doing either: a port that was taken meanwhile, a machine out of memory.
+    with pytest.raises(execute.KernelDied, match="01_a: the kernel did not start"):
+        execute.run(path, book.root / "out.ipynb", command=[sys.executable, "-c", "1 / 0"])
+
+
+class Litter:
+    """What gives way to another thread when it is collected, as a temporary folder does."""
+
+    def __init__(self):
+        self.itself = self
+
+    def __del__(self):
+        time.sleep(1e-3)
+
+
+def test_code_can_be_parsed_in_several_threads():
+    text = (ROOT / "hblib" / "sparse.py").read_text()
+
+    def parse(_):
+        for _ in range(20):
+            Litter()
+        return len(execute._parsed(text).body)
+
+    usual = gc.get_threshold()
+    gc.set_threshold(50)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(parse, range(40)))) == 1
+    finally:
+        gc.set_threshold(*usual)
 
 
 def test_the_kernel_is_this_python_whatever_is_installed(tmp_path, monkeypatch):
