@@ -238,8 +238,20 @@ def test_pairs_have_the_expected_counts(text):
     assert (np.abs(total - expected) <= 5 * np.sqrt(n_positions / 4 / passes)).all()
 
 
-def test_noise_words_have_the_frequency_to_the_three_quarters(text):
-    noise = np.concatenate([drawn(text, 4, 5, seed)[1].ravel() for seed in range(1, 40)])
+def test_training_draws_noise_by_the_frequency_to_the_three_quarters(monkeypatch):
+    words = np.random.default_rng(0).zipf(1.5, (40, 60)).clip(max=12)
+    text = corpora.encode([[f"word{i:02d}" for i in row] for row in words])
+    noise = []
+
+    def draw_pairs(*arguments):
+        n, centre = kernels.draw_pairs(*arguments)
+        noise.append(arguments[-2][:n].ravel())  # a block's own array
+        return n, centre
+
+    monkeypatch.setattr(embeddings, "draw_pairs", draw_pairs)
+    begin = embeddings.start("gaussian", text.words, DIM, 0)
+    embeddings.sgns(text, begin, 7, window=4, n_negative=5, epochs=4)
+    noise = np.concatenate(noise)
     p = text.counts**0.75 / (text.counts**0.75).sum()
     error = np.bincount(noise, minlength=len(p)) / len(noise) - p
     assert (np.abs(error) <= 5 * np.sqrt(p / len(noise))).all()
