@@ -102,8 +102,8 @@ def digit_attributes(images, labels):
     (['class 9', 'low ink', 'high ink'], (1797, 22))
     """
     labels = np.asarray(labels)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be integers, got {labels.dtype}")
+    if not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
+        raise ValueError(f"labels must be integers from 0, got {labels.dtype}")
     style = measurements(images)
     if labels.shape != style["ink"].shape:
         raise ValueError(
@@ -281,6 +281,8 @@ def share_in_agreement(activations, has, n_top, level):
     >>> float(share_in_agreement(H, label[:, None] == np.arange(10), n_top=8, level=4.0))
     0.5
     """
+    if np.isnan(level):
+        raise ValueError("level must be a number, got NaN")
     top, determined = top_inputs(activations, n_top)
     score, _ = agreement(top, has)
     return np.mean(determined & (score > level), axis=-1)

@@ -129,6 +129,8 @@ def lift(codes, says, facts, n_top=10):
         of which the statement is true and b that of all. 0 for an atom that says nothing, NaN for
         one that fewer than `n_top` pictures use.
     """
+    if n_top < 1:
+        raise ValueError(f"n_top must be at least 1, got {n_top}")
     codes = sp.csc_array(codes)
     shown = [content(scenes.statements(f)) for f in facts]
     base = {s: sum(s in one for one in shown) / len(shown) for s in set().union(*shown)}

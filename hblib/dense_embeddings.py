@@ -48,6 +48,7 @@ class _Problem:
 
     def __post_init__(self) -> None:
         at_least_one("n_threads", self.n_threads)
+        at_least_one("twins", self.twins)
         if len(self.counts.words) < 2:
             raise ValueError(
                 f"the vocabulary must have at least 2 words, got {len(self.counts.words)}"

@@ -196,6 +196,7 @@ class Problem:
         _known("error", self.error, ERRORS)
         if self.hidden is not None:
             _known("hidden", self.hidden, HIDDEN)
+        at_least_one("twins", self.twins)
         for name in ("l2", "l1"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} = {getattr(self, name)} must be finite and >= 0.")
@@ -581,6 +582,8 @@ def imbalance(A: ArrayLike, B: ArrayLike) -> np.ndarray:
     gl(k) symmetry gives the k (k + 1) / 2 conserved quantities, the antisymmetric part O(k).
     """
     A, B = _batched("A", A), _batched("B", B)
+    if A.shape[:2] != B.shape[:2]:
+        raise ValueError(f"A of {A.shape[1]} hidden units and B of {B.shape[1]} must have as many.")
     return (A @ A.mT - B @ B.mT).numpy()
 
 
@@ -712,7 +715,7 @@ def positive(name: str, value: float) -> None:
 
 def at_least_one(name: str, value: int) -> None:
     """Raise ValueError unless the number is a whole one, at least 1."""
-    if value < 1 or value != int(value):
+    if not value >= 1 or value % 1:
         raise ValueError(f"{name} = {value} must be a whole number, at least 1.")
 
 

@@ -192,6 +192,8 @@ def png_url(picture, n_colours=128):
     -------
     str
     """
+    if not np.isfinite(picture).all():
+        raise ValueError("picture contains values that are not finite (NaN or infinity)")
     values = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(values).quantize(n_colours, dither=Image.Dither.NONE).save(

@@ -22,6 +22,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
 from hblib import ksvd, sparse
+from hblib.factorisation import at_least_one
 
 
 def random_dictionary(n_atoms, n_features, rng):
@@ -131,6 +132,7 @@ def atoms_found(learn, *, snr=None, n_trials=50, rng=0, n_jobs=1):
     array, (n_trials,), int
         True atoms with ``1 - |cosine| < 0.01`` to a learned one.
     """
+    at_least_one("n_trials", n_trials)
 
     def trial(rng):
         truth = random_dictionary(50, 20, rng)
@@ -154,6 +156,7 @@ def learn_by_mod(X, init, *, sparsity=3, n_iter=80):
 
     Atoms that no signal uses stay as they are.
     """
+    at_least_one("n_iter", n_iter)
     D = init.copy()
     with sparse._one_blas_thread():
         for _ in range(n_iter):

@@ -269,6 +269,11 @@ def welch_bound(n_atoms, n_features):
     >>> round(welch_bound(2000, 500), 4)
     0.0387
     """
+    if n_atoms < 2 or n_features < 1 or n_atoms % 1 or n_features % 1:
+        raise ValueError(
+            "n_atoms and n_features must be whole numbers, at least 2 and 1, got "
+            f"{n_atoms} and {n_features}"
+        )
     return float(np.sqrt(max(n_atoms - n_features, 0) / (n_features * (n_atoms - 1))))
 
 
@@ -329,7 +334,10 @@ def l0(codes):
 def unexplained(X, codes, dictionary):
     """Fraction of variance unexplained: ``|X - Y D|^2 / |X - mean(X)|^2``, summed over all."""
     X = np.asarray(X, dtype=float)
-    return float(np.sum((X - codes @ dictionary) ** 2) / np.sum((X - X.mean(axis=0)) ** 2))
+    total = np.sum((X - X.mean(axis=0)) ** 2)
+    if not total > 0:
+        raise ValueError("X must have rows that differ: there is no variance to explain")
+    return float(np.sum((X - codes @ dictionary) ** 2) / total)
 
 
 def sign_consistency(codes):

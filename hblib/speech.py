@@ -174,6 +174,8 @@ def features(utterance, mean, std, context=5):
         float32.
     """
     _check_context(context)
+    if not (np.isfinite(std).all() and np.min(std) > 0):
+        raise ValueError("std must be finite and above 0 in every band")
     bands = ((log_mel(utterance.waveform) - mean) / std).astype(np.float32)
     return stack(bands, np.zeros(len(bands), dtype=int), context)
 

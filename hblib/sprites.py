@@ -416,6 +416,12 @@ def sprite(name, height, colour=None, stone=False):
     >>> sprite("umbrella", 20, "red").shape
     (20, 22, 4)
     """
+    if name not in THINGS and name not in PLACES:
+        raise ValueError(
+            f"name must be a thing or a place, one of {[*THINGS, *PLACES]}, not {name!r}"
+        )
+    if colour is not None and colour not in COLOURS:
+        raise ValueError(f"colour must be one of {[*COLOURS]}, not {colour!r}")
     aspect, shapes = THINGS[name] if name in THINGS else (1.0, PLACES[name])
     size = _SUPERSAMPLING * height, _SUPERSAMPLING * max(1, round(height * aspect))
     y, x = ((np.indices(size) + 0.5) / size[0]).astype(np.float32)

@@ -189,6 +189,7 @@ def symmetry_table(
         ``measured`` and ``expected`` group, whether they ``agree`` ('yes', 'no', 'undecided');
         ``trained``, the worst final error relative to the start; ``reason``.
     """
+    at_least_one("n_jobs", n_jobs)
     rng = np.random.default_rng(seed)
     problem = reference_problem(k, seed=rng) if problem is None else problem
     A0, B0 = initialise("gaussian", k, problem.shape, n_seeds, seed=rng)

@@ -216,8 +216,16 @@ def precision_at(components, has, trait, n_top):
     >>> precision_at(np.arange(10.0)[:, None], has, [0], n_top=5)
     array([0.5])
     """
-    has = np.asarray(has, dtype=bool)
-    hits = has[_top(components, n_top), np.asarray(trait)[:, None]]
+    top = _top(components, n_top)
+    has, trait = attributes._yes_or_no(has), np.asarray(trait)
+    if len(has) != len(components):
+        raise ValueError(f"has must have a row an input, {len(components)}, got {len(has)}")
+    whole = np.issubdtype(trait.dtype, np.integer) and trait.shape == top.shape[:1]
+    if not (whole and ((trait >= 0) & (trait < has.shape[1])).all()):
+        raise ValueError(
+            f"trait must be one whole number from 0 to {has.shape[1] - 1} a direction, got {trait}"
+        )
+    hits = has[top, trait[:, None]]
     return hits.mean(axis=1) - has.mean(axis=0)[trait]
 
 

@@ -263,6 +263,7 @@ def suffix_rank(embedding, suffix, which="W", n_words=5000):
     n_pairs : int
         On how many pairs of words of four letters or more it rests.
     """
+    at_least_one("n_words", n_words)
     words = embedding.words[:n_words].tolist()
     index = {word: i for i, word in enumerate(words)}
     pairs = [(i, index[w + suffix]) for w, i in index.items() if len(w) > 3 and w + suffix in index]
@@ -278,7 +279,7 @@ def suffix_rank(embedding, suffix, which="W", n_words=5000):
 
 def check_sizes(n_words, dim):
     """Raise ValueError unless there are at least two words and one dimension."""
-    if n_words < 2:
+    if not n_words >= 2 or n_words % 1:
         raise ValueError(f"the vocabulary must have at least 2 words, got {n_words}")
     at_least_one("dim", dim)
 

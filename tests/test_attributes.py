@@ -50,6 +50,11 @@ def test_size_follows_the_shape_and_not_its_grey_value_or_place():
     assert found["balance"][3] - found["balance"][1] == pytest.approx(-2)
 
 
+def test_ink_has_an_outline_at_the_border_too():
+    """A square that fills the picture: 2 x 36 of area over 4 x 6 of outline."""
+    assert attributes.measurements(np.ones((1, 6, 6)))["stroke width"] == pytest.approx([3.0])
+
+
 def test_a_single_dot_has_no_slant():
     dot = np.zeros((1, 8, 8))
     dot[0, 3, 3] = 1

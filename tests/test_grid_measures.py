@@ -115,6 +115,8 @@ def test_surfaces_lie_in_their_regions_and_are_decoded():
     assert decode(P, masks).tolist() == decode(P, P).tolist() == [0, 1, 2, 3]
     # The border cuts a little off the far side of each.
     np.testing.assert_allclose(centroids(P, LATTICE), CENTRES, atol=0.25)
+    # Not the larger region wins, but the more active.
+    assert decode([[0.9, 0.4, 0.4, 0.4]], [[1, 0, 0, 0], [0, 1, 1, 1]]).tolist() == [0]
     dealt_wrongly = np.roll(masks, 1, axis=0)
     assert region_mass(P, dealt_wrongly).max() < 0.1
 

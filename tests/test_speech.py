@@ -202,6 +202,7 @@ def test_tempo_shortens_pitch_raises():
 def test_labels_follow_the_ends_of_phones():
     said = say("sil n ae t sil", formants.draw_speakers(1, rng=3)[0], rng=4)
     assert len(said.waveform) == 160 * len(said.labels) and said.ends[-1] == 10 * len(said.labels)
+    np.testing.assert_array_equal(said.times, 10 * np.arange(len(said.labels)) + 5)
     for time, label in zip(said.times, said.labels):
         assert said.phones[int((said.ends < time).sum())] == NAMES[label]
 

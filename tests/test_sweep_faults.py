@@ -11,6 +11,7 @@ import sys
 import psutil
 import pytest
 from distributed import Client, Future, LocalCluster
+from distributed.comm import CommClosedError
 from fake_book import RECORD, ROOT, STARTS, eventually
 
 from hblib import execute, sweep
@@ -226,13 +227,12 @@ def test_a_scheduler_that_stays_away_is_named(book, cluster, monkeypatch):
     _ready(book, "grid: {k: [1, 2, 3, 4, 5, 6]}", SLOW)
     eventually(lambda: _answers(cluster.address))
     monkeypatch.setattr(sweep, "PATIENCE", 0)
-    result = Future.result
 
-    def lost_first(future):  # a run has ended, and its result cannot be had any more
+    def lost(_):  # a run has ended, and its result is on the way
         cluster.kill()
-        return result(future)
+        raise CommClosedError("Stream is closed")
 
-    monkeypatch.setattr(Future, "result", lost_first)
+    monkeypatch.setattr(Future, "result", lost)
     with pytest.raises(OSError, match=f"scheduler at {cluster.address} was lost: . of 6 runs are"):
         sweep.sweep(book.root, "01_a", cluster.address)
     assert _results(book)

@@ -162,7 +162,7 @@ def _pytest(repository, tests, log, scratch, numba_cache):
 def run_mutant(mutant, repository, limit):
     """Make the mistake in a copy of the repository, run its tests, and take it back."""
     path = repository / mutant.module
-    before, wrong = path.read_text(encoding="utf-8"), mutated(mutant)
+    before, wrong = path.read_text(encoding="utf-8"), mutated(mutant, repository)
     path.write_text(wrong, encoding="utf-8")
     try:
         # Compiled code of the right module must not stand in for that of the wrong one.
