@@ -22,7 +22,6 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
 from hblib import ksvd, sparse
-from hblib.factorisation import at_least_one
 
 
 def random_dictionary(n_atoms, n_features, rng):
@@ -132,7 +131,8 @@ def atoms_found(learn, *, snr=None, n_trials=50, rng=0, n_jobs=1):
     array, (n_trials,), int
         True atoms with ``1 - |cosine| < 0.01`` to a learned one.
     """
-    at_least_one("n_trials", n_trials)
+    if not isinstance(n_trials, (int, np.integer)) or n_trials < 1:
+        raise ValueError(f"n_trials must be a whole number from 1, got {n_trials!r}")
 
     def trial(rng):
         truth = random_dictionary(50, 20, rng)
@@ -156,7 +156,8 @@ def learn_by_mod(X, init, *, sparsity=3, n_iter=80):
 
     Atoms that no signal uses stay as they are.
     """
-    at_least_one("n_iter", n_iter)
+    if n_iter < 1:
+        raise ValueError(f"n_iter must be at least 1, got {n_iter}")
     D = init.copy()
     with sparse._one_blas_thread():
         for _ in range(n_iter):
