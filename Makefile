@@ -23,7 +23,7 @@ export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test test-oldest memory live chapter sweep bench lock audit lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest reproduce mutants memory live chapter sweep bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -50,6 +50,16 @@ test: setup ## all tests: library, set-up, site, and every chapter rerun and com
 
 test-oldest: setup ## the library's tests and all verdicts with the oldest releases allowed
 	@sh tools/oldest.sh
+
+reproduce: setup ## all verdicts with two threads, and with the kernels of an older processor
+	@$(BIN)/python tools/reproduce.py two-threads --threads 2 \
+		--about "two threads for the linear algebra"
+	@OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 \
+		$(BIN)/python tools/reproduce.py avx2-kernels \
+		--about "the kernels of a processor with AVX2 only"
+
+mutants: setup ## put known mistakes into the library and see whether its tests notice them
+	@$(BIN)/python tools/mutants.py
 
 live: setup ## serve the book at http://localhost:8000 (PORT=...) and rebuild it at every change
 	@$(BIN)/python tools/live.py $(PORT)

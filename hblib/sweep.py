@@ -525,18 +525,21 @@ def _save(plan, setting, result):
 
 
 def _client(scheduler, workers):
+    import dask
     from distributed import Client
 
     if scheduler is None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
-        client = Client(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=0,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-        )
+        # A worker would keep a profile of every second of the last hour: 0.3 MB a run.
+        with dask.config.set({"distributed.worker.profile.enabled": False}):
+            client = Client(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=0,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
         client.register_plugin(_share_of_cores(workers))
         return client
     try:

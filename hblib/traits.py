@@ -276,7 +276,7 @@ class FactorReader:
 
     def read(self, images):
         """Readings of pictures (n, height, width, 3), as an array (n, n_factors)."""
-        return self._ridge.predict(_blocks(images))
+        return self._ridge.predict(_blocks(images)).reshape(len(images), -1)
 
     def legible(self, at_least=0.7):
         """Whether each factor is read with such a correlation, bool array (n_factors,)."""

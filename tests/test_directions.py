@@ -261,6 +261,9 @@ def test_agreement_finds_a_rotation_on_words_it_was_not_fitted_to():
     before, after = directions.agreement(X, Y, fitted)
     assert abs(before) < 0.4 and after > 0.95
     assert abs(directions.agreement(X, rng.permutation(Y), fitted)[1]) < 0.2
+    # Of 20 dimensions and 60 words, a rotation can be fitted to chance.
+    X, Y = rng.normal(size=(2, 60, 20))
+    assert abs(directions.agreement(X, Y, np.arange(60) < 30)[1]) < 0.2
 
 
 # --- bad input -----------------------------------------------------------------------------------

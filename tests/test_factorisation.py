@@ -204,6 +204,8 @@ def test_defect_by_two_separate_runs():
     assert defect.shape == (2, S)
     assert curve.shape == (151, 2, S)
     np.testing.assert_array_equal(defect, curve.max(0))
+    np.testing.assert_array_equal(equivariance_defect(problem, A, B, U, n_steps=150), defect)
+    assert (defect > curve[-1]).any()
     plain = train(problem, A, B, n_steps=150)
     for t in range(2):
         turned = train(problem, U[t] @ A, U[t] @ B, n_steps=150)

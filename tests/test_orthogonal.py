@@ -302,7 +302,7 @@ def test_varimax_finds_planted_axes(seed, k):
 
 def test_varimax_reaches_a_maximum_that_a_batch_shares():
     rng = np.random.default_rng(0)
-    X = rng.laplace(size=(3, 500, 4))
+    X = rng.laplace(size=(3, 500, 4)) * [1, 1.5, 2, 3]  # units of unequal strength
     U = orthogonal.varimax(X)
     L = X @ U.swapaxes(-1, -2)
     assert (varimax_criterion(L) >= varimax_criterion(X)).all()

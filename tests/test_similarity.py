@@ -271,6 +271,19 @@ def test_closed_forms_of_the_crelu_family():
     assert edge == pytest.approx(np.sqrt((1 - 2 / np.pi) / 2), abs=0.02)
 
 
+def test_measures_of_layers_that_share_known_directions():
+    """Orthonormal directions of variance 9, 4 and 1; the layers share the first two."""
+    rng = np.random.default_rng(1)
+    A = rng.normal(size=(50, 4))
+    Q = np.linalg.qr(A - A.mean(axis=0))[0]
+    X, Y = Q[:, [0, 1, 2]] * [3, 2, 1], Q[:, [0, 1, 3]] * [3, 2, 1]
+    # Two directions hold 13 / 14 = 0.93 of the variance.
+    assert sim.svcca(X, Y, variance=0.92) == pytest.approx(1)
+    assert sim.svcca(X, Y, variance=0.94) == pytest.approx(2 / 3)
+    assert sim.linear_regression(X, Q[:, :1]) == pytest.approx(9 / 14)
+    assert sim.linear_regression(Q[:, :1], X) == pytest.approx(1)
+
+
 def test_pwcca_against_scikit_learn():
     rng = np.random.default_rng(3)
     X = rng.normal(size=(300, 4)) @ rng.normal(size=(4, 4))

@@ -371,6 +371,8 @@ def test_counts_and_signs_of_a_small_code():
     assert sparse.l0(codes) == 5 / 3
     np.testing.assert_allclose(sparse.sign_consistency(codes), [1 / 3, np.nan, 1, np.nan])
     assert sparse.canonical_signs(codes).tolist() == [1, 1, -1, 1]
+    stored_zero = sp.csr_array((np.array([1.0, 0.0]), np.array([0, 1]), np.array([0, 2])))
+    assert stored_zero.nnz == 2 and sparse.usage(stored_zero).tolist() == [1, 0]
 
 
 def test_unexplained_variance_is_one_for_the_mean_and_zero_for_the_signal():

@@ -137,6 +137,14 @@ def test_the_reader_admits_what_it_cannot_read(drawn):
     assert not traits.FactorReader(images, shuffled).legible().any()
 
 
+def test_reliability_is_measured_on_pictures_the_reader_has_not_seen():
+    """Noise has more pixels than there are pictures: it can be learned by heart."""
+    rng = np.random.default_rng(0)
+    factors = pd.DataFrame({"chance": rng.normal(size=300)})
+    reader = traits.FactorReader(rng.random((300, 40, 40, 3)), factors)
+    assert abs(reader.reliability[0]) < 0.5  # 4 standard errors
+
+
 def test_bytes_and_fractions_read_alike(drawn):
     images, factors = drawn
     reader = traits.FactorReader(images, factors)

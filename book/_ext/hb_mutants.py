@@ -1,0 +1,41 @@
+"""Whether the tests notice known mistakes in the library."""
+
+import csv
+
+import yaml
+from hb_evidence import EvidenceDirective
+from hb_html import simple_table, tag
+
+
+class Mutants(EvidenceDirective):
+    """A table: how many mistakes each part of the library had, and how many were noticed."""
+
+    def make(self, known):
+        folder = known.root / "tests" / "mutants"
+        with open(folder / "results.csv", encoding="utf-8", newline="") as file:
+            outcomes = {row["mutant"]: row["outcome"] for row in csv.DictReader(file)}
+        rows, survivors = [], []
+        for path in [*sorted(folder.glob("*.yml")), folder / "results.csv"]:
+            self.env.note_dependency(str(path))
+            if path.suffix != ".yml":
+                continue
+            listed = yaml.safe_load(path.read_text(encoding="utf-8"))
+            noticed = [one for one in listed if outcomes.get(one["name"]) in ("caught", "hung")]
+            rows.append((path.stem.replace("_", " ").capitalize(), len(listed), len(noticed)))
+            survivors += [
+                tag("li", f"{one['what']} {one.get('survives', 'It is not noticed.')}")
+                for one in listed
+                if one not in noticed
+            ]
+        total = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
+        table = simple_table(
+            "Mistakes put into the library, and noticed by its tests",
+            ("Part of the library", "Mistakes", "Noticed"),
+            [(name, str(n), str(m)) for name, n, m in [*rows, ("All", *total)]],
+        )
+        return [table, *([tag("ul", *survivors)] if survivors else [])]
+
+
+def setup(app):
+    app.add_directive("mutants", Mutants)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
