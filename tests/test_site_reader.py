@@ -1,5 +1,6 @@
 """What a reader expects of a page: notes, numbered equations, citation, notebook, printing."""
 
+import csv
 import hashlib
 import importlib.util
 import re
@@ -142,6 +143,14 @@ def test_a_note_shows_on_hover_and_on_focus_and_goes_with_escape(tab, site, chap
 
 
 # ---------------------------------------------------------------- status
+
+
+def test_the_status_page_counts_the_mistakes_that_the_tests_noticed(pages):
+    with open(ROOT / "tests" / "mutants" / "results.csv", newline="") as file:
+        noticed = [row["outcome"] in ("caught", "hung") for row in csv.DictReader(file)]
+    (table,) = pages["book/status.html"].select("#do-the-tests-notice-mistakes table")
+    *parts, total = [[int(c.text) for c in row.select("td")] for row in table.select("tbody tr")]
+    assert total == [len(noticed), sum(noticed)] == [sum(column) for column in zip(*parts)]
 
 
 def test_the_status_page_says_of_every_page_what_it_is_made_from(site, pages, chapters):
