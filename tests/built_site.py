@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from bs4 import BeautifulSoup
+from scripts import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 
 

@@ -2,12 +2,10 @@
 
 import shutil
 import time
-from pathlib import Path
 
 import nbformat
 from nbformat import v4
-
-ROOT = Path(__file__).resolve().parent.parent
+from scripts import ROOT
 
 # A record as a chapter holds it, without the time it takes to import the library.
 RECORD = """

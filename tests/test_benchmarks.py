@@ -4,12 +4,11 @@ import ast
 import datetime
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "book" / "_ext"), str(ROOT / "benchmarks")]
 
 import hb_benchmarks as page  # noqa: E402

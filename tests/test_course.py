@@ -11,20 +11,19 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
+from scripts import ROOT
 
 from hblib import claims, execute
 
 pytest.importorskip("otter", reason="no otter-grader: 'make course' installs it")
 from course import grade, notebooks, slides, source  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
 COURSE, SITE = ROOT / "_build" / "course", ROOT / "_build" / "html"
 SHEETS = [source.read(path) for path in source.sources(ROOT)]
 EXERCISES = [(sheet, exercise) for sheet in SHEETS for exercise in sheet.exercises]

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import functools
-import importlib.util
 import io
 import json
 import re
@@ -16,6 +15,7 @@ import yaml
 from fake_book import RECORD, ROOT, Book
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from scripts import load
 
 from course import source
 from hblib import autoencoder, captioner, claims, cli, execute, loaded_captioner, parameters, sweep
@@ -563,10 +563,7 @@ def test_only_two_modules_fetch_anything_and_both_check_it():
 
 @pytest.fixture(scope="module")
 def audit():
-    spec = importlib.util.spec_from_file_location("audit", ROOT / "tools" / "audit.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "tools" / "audit.py")
 
 
 @pytest.mark.parametrize(

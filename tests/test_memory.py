@@ -1,21 +1,17 @@
 """The measurement of peak memory, and what the committed one says of the chapters."""
 
-import importlib.util
 import json
 import sys
 
 import pytest
-from fake_book import ROOT
+from scripts import ROOT, load
 
 from hblib import execute
 
 
 @pytest.fixture(scope="module")
 def memory():
-    spec = importlib.util.spec_from_file_location("memory", ROOT / "tools" / "memory.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(ROOT / "tools" / "memory.py")
 
 
 def test_memory_of_a_process_and_of_its_children_is_counted(memory, tmp_path):

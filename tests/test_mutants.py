@@ -1,23 +1,12 @@
 """The list of mutants is in order: whether the tests catch them is asked by tools/mutants.py."""
 
 import ast
-import importlib.util
 import re
-from pathlib import Path
 
 import pytest
+from scripts import ROOT, load
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def _tool():
-    spec = importlib.util.spec_from_file_location("mutants", ROOT / "tools" / "mutants.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = _tool()
+tool = load(ROOT / "tools" / "mutants.py")
 MUTANTS = tool.read_list()
 MODULES = {f"hblib/{path.name}" for path in (ROOT / "hblib").glob("*.py")} - {"hblib/__init__.py"}
 

@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from built_site import ROOT, SITE, parse, settle
+from scripts import load
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import hb_reader  # noqa: E402
@@ -218,13 +218,6 @@ def test_drawings_turn_dark_and_photographs_do_not(tab, site, pages, chapters):
     assert "invert(1)" in image.evaluate("i => getComputedStyle(i).filter")
     page.emulate_media(media="print")
     assert image.evaluate("i => getComputedStyle(i).filter") == "none"
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
