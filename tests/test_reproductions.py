@@ -1,6 +1,5 @@
 """Executions of the chapters elsewhere: compared with care, and none of them flips a verdict."""
 
-import json
 import os
 import subprocess
 import sys
@@ -72,4 +71,24 @@ def test_a_verdict_that_differs_elsewhere_is_told(book, cell, status, said):
     assert run.stdout.strip() == said
     about, rows = read(book.root / "book" / "reproductions" / "here.csv")
     assert about["about"] == "a trial" and about["linear algebra"] and len(rows) == 1
-    assert json.dumps(about)
+
+
+def test_chapters_that_are_not_run_again_keep_their_rows(book):
+    for name in ("01_a", "02_b"):
+        path = book.chapter(name, RECORD.replace("fake.claim", f"{name}.claim"))
+        assert execute.execute([path], report=str)[0].error is None
+
+    def rows_after(*arguments):
+        command = [sys.executable, ROOT / "tools" / "reproduce.py", "here", *arguments]
+        subprocess.run(
+            command, cwd=book.root, check=True, capture_output=True, timeout=120,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        return read(book.root / "book" / "reproductions" / "here.csv")[1]
+
+    both = rows_after("--about", "a trial")
+    assert list(both["claim"]) == ["01_a.claim", "02_b.claim"]
+    assert rows_after("--about", "a trial", "--chapters", "01_a").equals(both)
+    # Other surroundings, another table.
+    one = rows_after("--about", "another", "--chapters", "02_b")
+    assert list(one["claim"]) == ["02_b.claim"]

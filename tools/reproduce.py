@@ -73,6 +73,17 @@ def reproduce(notebook, folder):
     ]
 
 
+def stored(path, here, others_than):
+    """Rows that an earlier run in the same surroundings stored of other chapters."""
+    if not path.is_file():
+        return []
+    first, _, rest = path.read_text(encoding="utf-8").partition("\n")
+    if json.loads(first.removeprefix("# ")) != here:
+        return []
+    rows = pd.read_csv(io.StringIO(rest), keep_default_na=False).to_dict("records")
+    return [row for row in rows if row["chapter"] not in others_than]
+
+
 def flipped(rows, notebooks):
     """Sentences on verdicts that are not the committed ones."""
     committed = {r["id"]: r["verdict"] for path in notebooks for r in claims.read_records(path)}
@@ -90,7 +101,7 @@ def main(arguments=None):
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("label", help="name of the file with the results")
-    parser.add_argument("--chapters", nargs="+", default=[], metavar="CH", help="only these")
+    parser.add_argument("--chapters", nargs="+", default=[], metavar="CH", help="only these again")
     parser.add_argument("--about", required=True, help="what is different here, for the page")
     parser.add_argument("--threads", type=int, default=1, help="of the linear algebra (1)")
     options = parser.parse_args(arguments)
@@ -110,10 +121,13 @@ def main(arguments=None):
             rows += found
 
     said = flipped(rows, notebooks)
-    text = io.StringIO()
-    text.write(f"# {json.dumps(surroundings(options.about, options.threads))}\n")
-    pd.DataFrame(rows).to_csv(text, index=False, lineterminator="\n", float_format="%.4g")
     path = root / "book" / "reproductions" / f"{options.label}.csv"
+    here = surroundings(options.about, options.threads)
+    others = stored(path, here, {notebook.stem for notebook in notebooks})
+    table = pd.DataFrame(rows + others).sort_values("chapter", kind="stable")
+    text = io.StringIO()
+    text.write(f"# {json.dumps(here)}\n")
+    table.to_csv(text, index=False, lineterminator="\n", float_format="%.4g")
     path.parent.mkdir(parents=True, exist_ok=True)
     execute.write(text.getvalue(), path)
     print("\n".join(said) or f"all {len(rows)} verdicts are the committed ones")

@@ -45,7 +45,8 @@ def number(value):
         return "–"
     if value and not 1e-3 <= abs(value) < 1e6:
         return f"{value:.2g}"
-    short = float(f"{value:.3g}")
+    whole = value == round(value) and abs(value) < 1e4
+    short = value if whole else float(f"{value:.3g}")
     return f"{short:,.0f}" if short == round(short) else f"{short:,g}"
 
 

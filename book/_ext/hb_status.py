@@ -26,7 +26,7 @@ MAIN_PACKAGES = """
 # What a page may be made from besides its own text.
 MADE_PAGES = (
     r"\{(claims?(?:-\w+)?|findings|chapter-status|provenance|version-table|sweep-stability"
-    r"|bibliography|quiz)\}"
+    r"|bibliography|quiz|benchmarks|reproductions|mutants)\}"
 )
 
 
@@ -100,13 +100,15 @@ class Provenance(EvidenceDirective):
     def chapter(self, path):
         inputs = recorded(path).get("inputs", {})
         modules, lock, data = (inputs.get(key, {}) for key in ("modules", "lock", "data"))
+        # Without the condition under which a release is asked for ("2026.3.3 ; python_version...").
+        releases = {name: release.partition(";")[0].strip() for name, release in lock.items()}
         return [
             self.chapter_link(path.stem, title_of(path.stem)),
             short(file_hash(path)),
             short(inputs.get("code", "")),
             short(inputs.get("register", "")),
             tag("div", short(execute.digest(modules)), folded(f"{len(modules)} modules", modules)),
-            tag("div", short(execute.digest(lock)), folded(f"{len(lock)} releases", lock)),
+            tag("div", short(execute.digest(lock)), folded(f"{len(lock)} releases", releases)),
             folded(f"{len(data)} files", data) if data else "none",
         ]
 
@@ -130,6 +132,9 @@ class Provenance(EvidenceDirective):
             "version-table": "the lock",
             "bibliography": "the references",
             "quiz": "the quizzes",
+            "benchmarks": "the results of the benchmarks",
+            "reproductions": "the executions elsewhere",
+            "mutants": "the list of mutants and what became of them",
         }.get(word, "the register and the executed chapters")
 
 
@@ -180,7 +185,7 @@ class SweepStability(EvidenceDirective):
         grid = "; ".join(f"{name} in {in_words(v)}" for name, v in swept.grid.items())
         section += nodes.paragraph(
             "",
-            f"{swept.results['run'].nunique()} runs of the whole chapter, over {grid}. "
+            f"{swept.results['run'].nunique()} runs of the whole chapter; what varied: {grid}. "
             "In the strips a full bar is a setting in which the verdict held, an open one a "
             "setting in which it did not; settings are in the order of the grid.",
         )
@@ -226,8 +231,9 @@ class SweepStability(EvidenceDirective):
             shutil.copy(source, copied)
             where = tag("a", "executed notebook", href=f"../sweeps/{copied.name}", download="")
         else:
-            where = tag("code", f"hb run {chapter} {given}")
-        return tag("li", f"{one.setting}: {one.verdict} ", where)
+            command = f"hb run {chapter} {given}"
+            where = nodes.literal(command, command)  # no quotation mark is to be made a nicer one
+        return tag("li", nodes.literal(one.setting, one.setting), f": {one.verdict} ", where)
 
 
 def setup(app):
