@@ -64,8 +64,9 @@ class ChapterKernel(AsyncKernelManager):
         self._folder = tempfile.TemporaryDirectory(prefix="hb-")
         connection_file = os.path.join(self._folder.name, "kernel.json")
         # Not TCP, whose ports are looked up while free and taken later: of kernels started side by
-        # side, about one in a thousand found its port taken.
-        transport = "ipc" if os.name == "posix" else "tcp"
+        # side, about one in a thousand found its port taken. The path of a socket must be short.
+        short = len(os.fsencode(connection_file)) < 100
+        transport = "ipc" if os.name == "posix" and short else "tcp"
         super().__init__(**kwargs, connection_file=connection_file, transport=transport)
 
     def cleanup_connection_file(self):

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -150,6 +151,17 @@ def test_code_can_be_parsed_in_several_threads():
             assert len(set(pool.map(parse, range(40)))) == 1
     finally:
         gc.set_threshold(*usual)
+
+
+@pytest.mark.parametrize(("length", "transport"), [(5, "ipc"), (90, "tcp")])
+def test_a_kernel_starts_in_a_temporary_folder_of_any_depth(
+    book, tmp_path, monkeypatch, length, transport
+):
+    with tempfile.TemporaryDirectory(prefix="d" * length) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        assert execute.ChapterKernel().transport == transport
+        execute.run(book.chapter("01_a"), tmp_path / "out.ipynb")
+        assert not os.listdir(folder)
 
 
 def test_the_kernel_is_this_python_whatever_is_installed(tmp_path, monkeypatch):
