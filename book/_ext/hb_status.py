@@ -222,7 +222,11 @@ class SweepStability(EvidenceDirective):
 
     def failing(self, chapter, one):
         """A setting, what came out there, and its executed notebook, or the command for it."""
-        given = " ".join(shlex.quote(f"{name}={value}") for name, value in one.given.items())
+        given = " ".join(
+            # In double quotes, lists of words need no escape in a shell's single ones.
+            shlex.quote(f"{name}={json.dumps(value) if isinstance(value, list) else value}")
+            for name, value in one.given.items()
+        )
         executed = Path("_build", "sweeps", chapter, one.run, f"{chapter}.ipynb")
         source = Path(self.env.srcdir) / executed
         if source.is_file():
