@@ -5,8 +5,7 @@ BIN := .venv/bin
 PORT ?= 8000
 
 # One run must not depend on the caller's shell: no other environment's packages, no personal
-# start-up files, and one thread a process, so that sums are added in the same order everywhere and
-# two processes fill two cores.
+# start-up files. Threads and numerical kernels are set where a chapter starts (hblib/processor.py).
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV CONDA_PREFIX JUPYTER_PATH MPLBACKEND
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export PYTHON HB_LOCK
@@ -17,9 +16,6 @@ export JUPYTER_PLATFORM_DIRS := 1
 export JUPYTER_CONFIG_DIR := $(CURDIR)/.venv/var/jupyter
 export IPYTHONDIR := $(CURDIR)/.venv/var/ipython
 export MPLCONFIGDIR := $(CURDIR)/.venv/var/matplotlib
-export OMP_NUM_THREADS := 1
-export OPENBLAS_NUM_THREADS := 1
-export MKL_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -51,12 +47,13 @@ test: setup ## all tests: library, set-up, site, and every chapter rerun and com
 test-oldest: setup ## the library's tests and all verdicts with the oldest releases allowed
 	@sh tools/oldest.sh
 
-reproduce: setup ## all verdicts with two threads, and with the kernels of an older processor
-	@$(BIN)/python tools/reproduce.py two-threads --threads 2 \
+reproduce: setup ## all verdicts with two threads, and with other numerical kernels
+	@HB_THREADS=2 $(BIN)/python tools/reproduce.py two-threads \
 		--about "two threads for the linear algebra"
-	@OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=avx2 MKL_CBWR=AVX2 \
-		$(BIN)/python tools/reproduce.py avx2-kernels \
-		--about "the kernels of a processor with AVX2 only"
+	@HB_KERNELS=native $(BIN)/python tools/reproduce.py native-kernels \
+		--about "the fastest kernels that the processor has"
+	@HB_KERNELS=sse4 $(BIN)/python tools/reproduce.py sse4-kernels \
+		--about "the kernels of a processor of 2010, without AVX2 and fused multiply-add"
 
 mutants: setup ## put known mistakes into the library and see whether its tests notice them
 	@$(BIN)/python tools/mutants.py

@@ -1,89 +1,17 @@
-"""How a claim looks: the card in a chapter, and numbers that may differ in their last digits.
+"""How a claim looks: the card in a chapter.
 
 A card is semantic HTML that reads well without any style sheet (classes ``hb-claim__*`` are for the
 book's). The verdict is always written out, never shown by colour alone.
-
-Notebook tests compare outputs letter by letter. Verdicts, criteria and sample sizes must be the
-same on every machine; estimates may differ in their last digits, so each is wrapped by `num` in a
-form that those tests leave out. What holds them in bounds is the criterion of the claim.
 """
 
 from __future__ import annotations
 
 import html
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 
 from hblib import criteria
-
-
-class Num:
-    """A number whose last digits may differ between processors; made by `num`."""
-
-    def __init__(self, value: float, text: str):
-        self.value, self.text = value, text
-
-    def __float__(self) -> float:
-        return self.value
-
-    def __repr__(self) -> str:
-        return f"≈{self.text}"
-
-    def __html__(self) -> str:
-        return f'<data class="hb-num" value="{self.text}">{self.text}</data>'
-
-    _repr_html_ = __html__
-
-
-def num(x: float, fmt: str = ".2g") -> Num:
-    """Mark a number as one that may differ in its last digits from machine to machine.
-
-    The notebook tests compare everything else letter by letter and leave such numbers out: they
-    are held in bounds by the criterion of a claim instead.
-
-    Parameters
-    ----------
-    x : float
-    fmt : str
-        A format specification that yields digits, signs, points and exponents only.
-
-    Returns
-    -------
-    Num
-        ``<data class="hb-num" value="3.2e-15">3.2e-15</data>`` as HTML, ``≈3.2e-15`` as text.
-
-    Raises
-    ------
-    ValueError
-        If the format yields anything else.
-
-    Examples
-    --------
-    >>> num(3.21e-15, ".1e")
-    ≈3.2e-15
-    """
-    text = format(float(x), fmt)
-    if not re.fullmatch(r"[-+0-9.eE]+", text) and math.isfinite(x):
-        raise ValueError(f"fmt {fmt!r} gives {text!r}; only digits, signs, point and e are allowed")
-    return Num(float(x), text)
-
-
-def text_to_html(text: str) -> str:
-    r"""Escape a sentence for HTML, leaving ``$math$`` to MathJax in Sphinx's own markup.
-
-    Examples
-    --------
-    >>> text_to_html("a < $b$")
-    'a &lt; <span class="math notranslate nohighlight">\\(b\\)</span>'
-    """
-    parts = re.split(r"\$([^$]+)\$", text)
-    for i, part in enumerate(parts):
-        parts[i] = html.escape(part)
-        if i % 2:
-            parts[i] = f'<span class="math notranslate nohighlight">\\({parts[i]}\\)</span>'
-    return "".join(parts)
+from hblib.outputs import num, text_to_html
 
 
 def card_anchor(id: str) -> str:

@@ -38,15 +38,16 @@ import pandas as pd
 import yaml
 
 from hblib import criteria, parameters
-from hblib.cards import card_anchor, card_html, card_text, ledger_anchor, num, text_to_html
+from hblib.cards import card_anchor, card_html, card_text, ledger_anchor
+from hblib.outputs import mime, num, text_to_html, varying
 
 __all__ = [
     "Record", "card_anchor", "check", "count_verdicts", "ledger", "ledger_anchor", "load_register",
-    "num", "read_records", "summary", "text_to_html",
+    "num", "read_records", "summary", "text_to_html", "varying",
 ]  # fmt: skip
 
 REGISTER = Path(__file__).resolve().parents[1] / "book" / "claims.yml"
-MIME = "application/vnd.hblib.claim+json"
+MIME = mime("claim")
 VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid")
 NOT_TESTED = "not yet tested"
 
@@ -320,6 +321,12 @@ class Summary:
             '<th scope="col">Claim</th><th scope="col">Statement</th><th scope="col">Verdict</th>'
             f"</tr></thead><tbody>{rows}</tbody></table>"
         )
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        verdicts = {r.id: r.verdict for r in self.records}
+        stored = {"chapter": self.chapter, "verdicts": verdicts}
+        page = self._repr_html_()
+        return {"text/html": page, "text/plain": repr(self), mime("summary"): stored}
 
 
 def summary(chapter: str, register=None) -> Summary:

@@ -30,10 +30,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from hblib import parameters
-
-# One thread a kernel: chapters run side by side, and reductions keep their order.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+from hblib import parameters, processor
 
 
 class ChapterError(RuntimeError):
@@ -84,10 +81,9 @@ class ChapterKernel(AsyncKernelManager):
         return KernelSpecManager(kernel_dirs=[], parent=self)
 
     async def start_kernel(self, **kwargs):
-        """Start it with one thread and silent: what cells print comes as messages all the same."""
-        await super().start_kernel(
-            env={**os.environ, **ONE_THREAD}, stderr=subprocess.DEVNULL, **kwargs
-        )
+        """Start it silent: what cells print comes as messages all the same."""
+        environment = {**os.environ, **processor.environment()}
+        await super().start_kernel(env=environment, stderr=subprocess.DEVNULL, **kwargs)
 
 
 def find_root(start="."):

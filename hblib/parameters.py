@@ -16,7 +16,9 @@ import math
 
 import yaml
 
-MIME = "application/vnd.hblib.parameters+json"
+from hblib import outputs
+
+MIME = outputs.mime("parameters")
 
 
 def echo(**values):

@@ -12,7 +12,6 @@ import base64
 import html
 import io
 import json
-import numbers
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +19,8 @@ import pandas as pd
 from IPython.display import display
 from matplotlib.text import Text
 
-from hblib.claims import text_to_html
+from hblib import outputs
+from hblib.outputs import text_to_html
 
 # M. Okabe and K. Ito, "Color Universal Design" (2008), https://jfly.uni-koeln.de/color/. Their
 # yellow is left out: as a line on white it cannot be seen.
@@ -79,19 +79,6 @@ def use_style():
 # --- to the page ---------------------------------------------------------------------------------
 
 
-class _Output:
-    """What a notebook stores of one output; printed where there is no notebook."""
-
-    def __init__(self, data, metadata=None):
-        self.data, self.metadata = data, metadata or {}
-
-    def __repr__(self):
-        return self.data["text/plain"]
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        return self.data, self.metadata
-
-
 def show(fig, caption, alt):
     """Display a figure with its caption and text alternative, then close it.
 
@@ -125,8 +112,12 @@ def show(fig, caption, alt):
     png = _png(fig)
     width = round(96 * fig.get_figwidth())  # CSS pixels; the picture itself is 1.5 times finer
     display(
-        _Output(
-            {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": f"Figure: {alt}"},
+        outputs.Output(
+            {
+                "image/png": base64.b64encode(png).decode("ascii"),
+                "text/plain": f"Figure: {alt}",
+                outputs.mime("figure"): {"width": width},
+            },
             {"image/png": {"alt": alt, "caption": caption, "width": width}},
         )
     )
@@ -169,7 +160,16 @@ def explorable(kind, data, caption, alt, fallback=None):
         f'<div class="hb-fig-still">{still}</div></hb-fig>'
         f"<figcaption>{text_to_html(caption)}</figcaption></figure>"
     )
-    display(_Output({"text/html": page, "text/plain": f"Explorable figure: {alt}"}))
+    fields = {"kind": kind, "fields": sorted(map(str, data))}
+    display(
+        outputs.Output(
+            {
+                "text/html": page,
+                "text/plain": f"Explorable figure: {alt}",
+                outputs.mime("explorable"): fields,
+            }
+        )
+    )
 
 
 def table(frame, caption, formats=None):
@@ -179,8 +179,8 @@ def table(frame, caption, formats=None):
     ----------
     frame : pandas.DataFrame
         Its index becomes the row headers; a plain 0, 1, 2, ... is left out and the first column
-        taken instead. Numbers that may differ in their last digits between processors belong in
-        `hblib.claims.num`.
+        taken instead. Floating-point numbers are measured; counts and text that are belong in
+        `hblib.claims.num` and `hblib.claims.varying`.
     caption : str
         What the table shows; may hold ``$math$``, as may cells of text.
     formats : dict of str to str, optional
@@ -195,8 +195,7 @@ def table(frame, caption, formats=None):
 
     Notes
     -----
-    The plain text form has one row a line, without padding: columns aligned with spaces would
-    change with the number of digits of a number that tests leave out.
+    The plain text form has one row per line, without padding.
 
     Examples
     --------
@@ -222,12 +221,14 @@ def table(frame, caption, formats=None):
         frame = frame.reset_index(names=frame.index.name or "")
     columns = list(frame.columns)
     numeric = [
-        all(_is_number(value) or hasattr(value, "__html__") for value in frame[c]) for c in columns
+        all(outputs.is_number(value) or isinstance(value, outputs.Num) for value in frame[c])
+        for c in columns
     ]
-    rows = [
-        [_cell(value, formats.get(column)) for column, value in zip(columns, row)]
+    cells = [
+        [outputs.stored(value, formats.get(column)) for column, value in zip(columns, row)]
         for row in frame.itertuples(index=False, name=None)
     ]
+    rows = [[(_cell_html(cell), outputs.shown(cell)) for cell in row] for row in cells]
 
     def element(tag, j, content, scope=""):
         align = ' style="text-align: right"' if numeric[j] else ""
@@ -252,28 +253,18 @@ def table(frame, caption, formats=None):
     )
     lines = [caption, " | ".join(map(str, columns))]
     lines += [" | ".join(text for _, text in row) for row in rows]
-    display(_Output({"text/html": page, "text/plain": "\n".join(lines)}))
+    stored = {"columns": [str(c) for c in columns], "rows": cells}
+    display(
+        outputs.Output(
+            {"text/html": page, "text/plain": "\n".join(lines), outputs.mime("table"): stored}
+        )
+    )
 
 
-def _is_number(value):
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
-
-
-def _cell(value, spec):
-    """One cell as (HTML, plain text)."""
-    if hasattr(value, "__html__"):  # numbers made by hblib.claims.num bring their own HTML
-        return value.__html__(), str(value)
-    if value is None or (_is_number(value) and np.isnan(value)):
-        text = "–"
-    elif isinstance(value, bool | np.bool_):
-        text = "yes" if value else "no"
-    elif spec is not None:
-        text = format(value, spec)
-    elif _is_number(value) and not isinstance(value, numbers.Integral):
-        text = format(value, ".3g")
-    else:
-        text = str(value)
-    return text_to_html(text), text
+def _cell_html(cell):
+    if isinstance(cell, dict) and "number" in cell:
+        return f'<data class="hb-num" value="{cell["number"]}">{cell["number"]}</data>'
+    return text_to_html(outputs.shown(cell))
 
 
 def _check_words(caption, alt):

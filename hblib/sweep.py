@@ -29,7 +29,7 @@ import filelock
 import pandas as pd
 import yaml
 
-from hblib import claims, execute, parameters, warm
+from hblib import claims, execute, parameters, processor, warm
 
 RETRIES = 2
 TIME_LIMIT = 600.0
@@ -510,7 +510,7 @@ def _run_one(plan, setting):
 @functools.lru_cache(maxsize=1)
 def _nursery(notebook, stamp):
     """A process that has imported what the chapter imports; it ends with this worker."""
-    environment = os.environ | execute.ONE_THREAD
+    environment = os.environ | processor.environment()
     # Dask has its workers hand memory back to the system at once, and so fetch it again at once:
     # that doubles the time of a chapter of large arrays. A run ends soon enough.
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)

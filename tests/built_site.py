@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 from bs4 import BeautifulSoup
-from scripts import ROOT
+from scripts import PATIENCE, ROOT
 
 SITE = ROOT / "_build" / "html"
 
 
 def build(root):
     command = [Path(sys.executable).with_name("jupyter-book"), "build", root, "-W", "--keep-going"]
-    return subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=300)
+    return subprocess.run([*command, "-q"], capture_output=True, text=True, timeout=PATIENCE)
 
 
 def parse(path):
@@ -20,6 +20,7 @@ def parse(path):
 
 
 def settle(page, url):
-    """Open a page and wait until its mathematics is set."""
+    """Open a page and wait until its fonts are there and its mathematics is set."""
     page.goto(url, wait_until="load")
+    page.evaluate("document.fonts.ready.then(() => 0)")
     page.evaluate("window.MathJax?.startup?.promise?.then(() => 0)")

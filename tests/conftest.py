@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from built_site import ROOT, SITE, build, parse
 from fake_book import Book
+from scripts import PATIENCE
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 
@@ -64,6 +65,7 @@ def open_page(browser):
 
     def opened(address, **options):
         page = browser.new_page(**options)
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(address)
         pages.append(page)
@@ -110,7 +112,7 @@ def tab(browser):
 
     def new_page(**options):
         contexts.append(browser.new_context(**options))
-        contexts[-1].set_default_timeout(120_000)  # a busy machine is no fault of the page
+        contexts[-1].set_default_timeout(1000 * PATIENCE)
         return contexts[-1].new_page()
 
     yield new_page

@@ -5,7 +5,7 @@ import time
 
 import nbformat
 from nbformat import v4
-from scripts import ROOT
+from scripts import PATIENCE, ROOT
 
 # A record as a chapter holds it, without the time it takes to import the library.
 RECORD = """
@@ -61,7 +61,7 @@ class Book:
         return path.read_text().split("\n")[:-1] if path.exists() else []
 
 
-def eventually(condition, seconds=60):
+def eventually(condition, seconds=PATIENCE):
     """Wait until a condition holds; return what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

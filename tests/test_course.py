@@ -17,7 +17,7 @@ import pytest
 from bs4 import BeautifulSoup
 from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
-from scripts import ROOT
+from scripts import PATIENCE, ROOT
 
 from hblib import claims, execute
 
@@ -37,7 +37,7 @@ by_exercise = pytest.mark.parametrize(
 @pytest.fixture(scope="session")
 def course():
     if not (COURSE / "student" / "html" / "index.html").is_file():
-        subprocess.run([sys.executable, "-m", "course"], cwd=ROOT, check=True, timeout=900)
+        subprocess.run([sys.executable, "-m", "course"], cwd=ROOT, check=True, timeout=PATIENCE)
     return COURSE
 
 
@@ -49,6 +49,7 @@ def tab(browser):
     def new_page(path, **options):
         contexts.append(browser.new_context(**options))
         page, asked, faults = contexts[-1].new_page(), [], []
+        page.set_default_timeout(1000 * PATIENCE)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(path.as_uri(), wait_until="load")
@@ -206,7 +207,7 @@ def test_an_unsolved_sheet_runs_to_its_end(course, sheet, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(
-        notebook, timeout=300, kernel_manager_class=execute.ChapterKernel, resources=resources
+        notebook, timeout=PATIENCE, kernel_manager_class=execute.ChapterKernel, resources=resources
     ).execute()
     said = "\n".join(
         output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))

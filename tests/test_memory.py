@@ -20,8 +20,8 @@ def test_memory_of_a_process_and_of_its_children_is_counted(memory, tmp_path):
         f"subprocess.run([sys.executable, '-c', {hold!r}])"
     )
     alone = memory.peak([sys.executable, "-c", hold], tmp_path)
-    assert 150 < alone < 200
-    assert 300 < memory.peak([sys.executable, "-c", both], tmp_path) < 400
+    assert alone > 150
+    assert memory.peak([sys.executable, "-c", both], tmp_path) > alone + 140
 
 
 def test_a_run_that_fails_is_not_noted(memory, book):

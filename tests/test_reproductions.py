@@ -7,6 +7,7 @@ import sys
 import pandas as pd
 import pytest
 from fake_book import RECORD, ROOT
+from scripts import PATIENCE
 
 from hblib import claims, execute
 
@@ -64,7 +65,7 @@ def test_a_verdict_that_differs_elsewhere_is_told(book, cell, status, said):
     assert execute.execute([path], report=str)[0].error is None
     run = subprocess.run(
         [sys.executable, ROOT / "tools" / "reproduce.py", "here", "--about", "a trial"],
-        cwd=book.root, capture_output=True, text=True, timeout=120,
+        cwd=book.root, capture_output=True, text=True, timeout=PATIENCE,
         env={**os.environ, "PYTHONPATH": str(ROOT), "HB_ELSEWHERE": "1"},
     )  # fmt: skip
     assert run.returncode == status, run.stderr
@@ -81,7 +82,7 @@ def test_chapters_that_are_not_run_again_keep_their_rows(book):
     def rows_after(*arguments):
         command = [sys.executable, ROOT / "tools" / "reproduce.py", "here", *arguments]
         subprocess.run(
-            command, cwd=book.root, check=True, capture_output=True, timeout=120,
+            command, cwd=book.root, check=True, capture_output=True, timeout=PATIENCE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         return read(book.root / "book" / "reproductions" / "here.csv")[1]

@@ -21,7 +21,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from scripts import ROOT
+from scripts import PATIENCE, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -217,7 +217,7 @@ def set_up(clone, path, **variables):
     environment = {"PATH": str(path), "HOME": str(clone.parent), "PIP_RETRIES": "0", **variables}
     return subprocess.run(
         ["/bin/sh", "tools/setup.sh"], cwd=clone, env=environment, capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=120,
+        stdin=subprocess.DEVNULL, timeout=PATIENCE,
     )
 
 
@@ -371,7 +371,7 @@ def test_installation_killed_midway_is_repaired(finished):
         ["/bin/sh", "tools/setup.sh"], cwd=clone, env={"PATH": str(path)},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while "pip install --no-deps" not in log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -401,5 +401,5 @@ def test_second_set_up_waits_for_the_first(finished):
         )
         assert "waiting" in second.stdout.readline()
         stamp.write_text(content)  # what the first does last
-    output, errors = second.communicate(timeout=60)
+    output, errors = second.communicate(timeout=PATIENCE)
     assert (second.returncode, output, errors) == (0, "", "")

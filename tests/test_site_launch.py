@@ -12,6 +12,7 @@ import nbformat
 import yaml
 from built_site import ROOT
 from IPython.core.inputtransformer2 import TransformerManager
+from scripts import PATIENCE
 
 from hblib import execute
 
@@ -55,7 +56,7 @@ def test_binder_finds_what_it_needs():
     solved = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "-q",
          *wanted[0].split(), "--disable-pip-version-check"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert solved.returncode == 0, solved.stderr
 

@@ -13,6 +13,7 @@ import pytest
 from distributed import Client, Future, LocalCluster
 from distributed.comm import CommClosedError
 from fake_book import RECORD, ROOT, STARTS, eventually
+from scripts import PATIENCE
 
 from hblib import execute, sweep
 
@@ -59,7 +60,7 @@ def test_killing_a_worker_costs_its_run_one_retry(book):
     # Dask's setting, with which a chapter fetches its memory from the system over and over.
     assert "MALLOC_TRIM_THRESHOLD_" not in nursery.environ()
     worker.send_signal(signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     lines = book.journal()
     assert sorted(line for line in lines if "end" in line) == [f"end {k}" for k in range(1, 7)]
@@ -139,10 +140,10 @@ def test_a_second_sweep_into_the_same_folder_is_refused(book):
     first = _hb(book, "--workers", "1")
     eventually(lambda: book.journal())
     second = _hb(book, "--workers", "1")
-    said, _ = second.communicate(timeout=60)
+    said, _ = second.communicate(timeout=PATIENCE)
     assert second.returncode == 2 and said.count("\n") == 1
     assert said.startswith("hb: another sweep of 01_a is at work in")
-    assert first.communicate(timeout=60) and first.returncode == 0
+    assert first.communicate(timeout=PATIENCE) and first.returncode == 0
     assert sorted(book.journal()) == ["end 1", "end 2", "start 1", "start 2"]
 
 
@@ -152,7 +153,7 @@ def test_an_interrupted_sweep_says_how_to_resume_and_leaves_no_process(book):
     eventually(lambda: _results(book) and book.journal()[-1].startswith("start"))
     started = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     n_done = len(_results(book))
     ended = f"hb: interrupted: {n_done} of 4 runs are done; to resume: hb sweep 01_a"
@@ -162,7 +163,7 @@ def test_an_interrupted_sweep_says_how_to_resume_and_leaves_no_process(book):
     assert len(finished) == n_done
     (book.root / "journal.txt").unlink()
     again = _hb(book, "--workers", "1")
-    assert again.communicate(timeout=60) and again.returncode == 0
+    assert again.communicate(timeout=PATIENCE) and again.returncode == 0
     assert {line.split()[1] for line in book.journal()} == set("1234") - finished
 
 
@@ -214,7 +215,7 @@ def test_a_restarted_scheduler_gets_what_is_left(book, cluster):
     cluster.kill()
     kept = {path: path.stat().st_mtime_ns for path in _results(book)}
     cluster.start()
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and "Traceback" not in said, said
     assert len(_results(book)) == 6
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
@@ -239,7 +240,7 @@ def test_a_scheduler_that_stays_away_is_named(book, cluster, monkeypatch):
 
 
 def _answers(address):
-    with Client(address, timeout="60s") as client:
+    with Client(address, timeout=PATIENCE) as client:
         return client.nthreads()
 
 

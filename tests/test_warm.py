@@ -9,6 +9,7 @@ import nbformat
 import psutil
 import pytest
 from fake_book import ROOT, eventually
+from scripts import PATIENCE
 
 from hblib import execute, warm
 
@@ -74,7 +75,7 @@ os._exit(3)
     with pytest.raises(execute.KernelDied):
         execute.run(path, tmp_path / "out.ipynb", command=nursery.command)
     child = int((book.root / "child.txt").read_text())
-    eventually(lambda: not psutil.pid_exists(child) or not _alive(psutil.Process(child)))
+    eventually(lambda: not _runs(child))
 
 
 OWNER = """
@@ -101,7 +102,7 @@ def _owner(book):
 def test_nursery_and_kernel_end_with_their_owner(book):
     owner, nursery, kernel = _owner(book)
     owner.kill()
-    eventually(lambda: not _alive(nursery) and not _alive(kernel))
+    eventually(lambda: not _runs(nursery.pid) and not _runs(kernel.pid))
     owner.communicate()
 
 
@@ -109,10 +110,13 @@ def test_a_kernel_ends_with_its_stand_in(book):
     owner, nursery, kernel = _owner(book)
     stand_in = next(p for p in psutil.Process(owner.pid).children() if "stand-in" in p.cmdline())
     stand_in.send_signal(signal.SIGKILL)
-    eventually(lambda: not _alive(kernel))
-    owner.communicate(timeout=60)
+    eventually(lambda: not _runs(kernel.pid))
+    owner.communicate(timeout=PATIENCE)
     assert owner.returncode == 1  # the run ends with an error instead of waiting for ever
 
 
-def _alive(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -27,6 +27,8 @@ from typing import NamedTuple
 import yaml
 from tqdm import tqdm
 
+from hblib import processor
+
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutants"
 RESULTS = LIST / "results.csv"
@@ -38,7 +40,6 @@ IMPORTED = """hypothesis matplotlib.pyplot nbclient nbformat numba pandas pytest
 scipy.integrate scipy.ndimage scipy.optimize scipy.signal scipy.sparse.linalg scipy.stats
 sklearn.decomposition sklearn.linear_model sklearn.manifold sklearn.utils.estimator_checks torch
 torch.optim""".split()
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 MEMORY = 4 * 2**30  # bytes that a run of tests may ask for
 REQUIRED, OPTIONAL = {"name", "what", "module", "find", "replace", "tests"}, {"survives"}
 
@@ -292,7 +293,7 @@ def main():
     ]
     for mutant in chosen:
         mutated(mutant)  # complains about a text that is no longer there
-    os.environ |= ONE_THREAD
+    os.environ |= processor.environment()
     FORKED.set_forkserver_preload(IMPORTED)
     outcomes = {}
     for mutant, found in run(one_of_every_module_first(chosen), max(1, options.workers)):

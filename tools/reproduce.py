@@ -1,9 +1,9 @@
 """Execute every chapter in this environment, and compare its verdicts with the committed ones.
 
-    python tools/reproduce.py LABEL --about "what is different" [--threads N] [--chapters CH ...]
+    python tools/reproduce.py LABEL --about "what is different" [--chapters CH ...]
 
-What varies is set from outside: OPENBLAS_CORETYPE and ATEN_CPU_CAPABILITY choose the kernels of the
-linear algebra, another environment (`make test-oldest`) or machine brings other releases. What came
+What varies is set from outside: HB_KERNELS and HB_THREADS choose the numerical kernels and their
+threads, another environment (`make test-oldest`) or machine brings other releases. What came
 out is stored in book/reproductions/LABEL.csv, from which the book's page on robustness is made. The
 exit status is 1 if a verdict is not the committed one.
 """
@@ -18,13 +18,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np  # noqa: F401 - its kernels are looked at
-import pandas as pd
-import torch
-from threadpoolctl import threadpool_info
-from tqdm import tqdm
+from hblib import processor
 
-from hblib import claims, execute
+os.environ.update(processor.environment())  # before anything below loads its kernels
+
+import numpy as np  # noqa: E402, F401 - its kernels are looked at
+import pandas as pd  # noqa: E402
+import torch  # noqa: E402
+from threadpoolctl import threadpool_info  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from hblib import claims, execute  # noqa: E402
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "gensim", "scikit-image")
 
@@ -38,7 +42,7 @@ def surroundings(about, threads):
     }
     return {
         "about": about,
-        "processor": processor(),
+        "processor": processor_name(),
         "threads": threads,
         "python": platform.python_version(),
         "releases": {name: importlib.metadata.version(name) for name in PACKAGES},
@@ -47,7 +51,7 @@ def surroundings(about, threads):
     }
 
 
-def processor():
+def processor_name():
     """The processor's name, as the system tells it."""
     listed = Path("/proc/cpuinfo")
     if listed.is_file():
@@ -103,17 +107,14 @@ def main(arguments=None):
     parser.add_argument("label", help="name of the file with the results")
     parser.add_argument("--chapters", nargs="+", default=[], metavar="CH", help="only these again")
     parser.add_argument("--about", required=True, help="what is different here, for the page")
-    parser.add_argument("--threads", type=int, default=1, help="of the linear algebra (1)")
     options = parser.parse_args(arguments)
-    if options.threads < 1:
-        parser.error(f"threads must be at least 1, not {options.threads}")
     root = execute.find_root()
     notebooks = [execute.find_chapter(root, name) for name in options.chapters]
     notebooks = notebooks or execute.chapters(root)
-    execute.ONE_THREAD.update(dict.fromkeys(execute.ONE_THREAD, str(options.threads)))
+    threads = int(processor.environment()[processor.THREADS[0]])
 
     folder = root / "_build" / "reproductions" / options.label
-    jobs = max(1, (os.cpu_count() or 1) // options.threads)
+    jobs = max(1, (os.cpu_count() or 1) // threads)
     rows = []
     with ThreadPoolExecutor(jobs) as pool:
         done = pool.map(lambda path: reproduce(path, folder), notebooks)
@@ -122,7 +123,7 @@ def main(arguments=None):
 
     said = flipped(rows, notebooks)
     path = root / "book" / "reproductions" / f"{options.label}.csv"
-    here = surroundings(options.about, options.threads)
+    here = surroundings(options.about, threads)
     others = stored(path, here, {notebook.stem for notebook in notebooks})
     table = pd.DataFrame(rows + others).sort_values("chapter", kind="stable")
     text = io.StringIO()

@@ -2,8 +2,7 @@
 # All tests (`make test`): every stage runs even when an earlier one fails, and the last lines say
 # how each went; the exit status is 0 only if all passed.
 #
-# Two worker processes, one thread each: the sums of a chapter then come out as they did when it was
-# executed.  A notebook is one unit of work (--dist loadfile), since its cells need each other.
+# Two worker processes, one thread each.  A notebook is one unit of work (--dist loadfile), since its cells need each other.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 workers=${WORKERS:-2}
@@ -31,7 +30,7 @@ stage "course" sh tools/course.sh
 stage "library, set-up and site tests" \
     .venv/bin/python -m pytest tests -n "$workers" --dist loadfile
 stage "chapters rerun and compared" \
-    .venv/bin/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/sanitize.cfg \
+    .venv/bin/python -m pytest --nbval --nbval-current-env \
     -n "$workers" --dist loadfile notebooks
 
 printf '\n%s' "$summary"
