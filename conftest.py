@@ -5,7 +5,7 @@ It also sets the numerical kernels (`hblib.processor`) before anything loads Num
 
 import os
 
-from hblib import processor
+from runner import processor
 
 os.environ.update(processor.environment())
 
@@ -20,7 +20,7 @@ def pytest_collectstart(collector):
 
 def _compare_outputs(cell, test, ref, skip_compare=None):
     """In the place of nbval's comparison of texts."""
-    from hblib import compare
+    from runner import compare
 
     cell.comparison_traceback = compare.differences(ref, test)
     return not cell.comparison_traceback

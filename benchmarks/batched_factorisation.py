@@ -26,7 +26,7 @@ import record
 import torch
 from threadpoolctl import threadpool_limits
 
-from hblib.factorisation import Problem, initialise, train
+from hblib.rotation._factorisation import Problem, initialise, train
 
 LR = 0.2
 FLOOR = "floor: two products"

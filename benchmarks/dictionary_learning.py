@@ -33,7 +33,9 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from hblib import ksvd, recovery, sparse
+from hblib.sparse import _ksvd as ksvd
+from hblib.sparse import _recovery as recovery
+from hblib.sparse import _sparse as sparse
 
 try:
     import spams

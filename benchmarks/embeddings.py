@@ -32,7 +32,9 @@ import torch
 from gensim.models import Word2Vec
 from threadpoolctl import threadpool_limits
 
-from hblib import corpora, dense_embeddings, embeddings
+from hblib.words import _corpora as corpora
+from hblib.words import _dense_embeddings as dense_embeddings
+from hblib.words import _embeddings as embeddings
 
 CLOCKS = {1: time.process_time, 2: time.perf_counter}
 

@@ -22,7 +22,9 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
-from hblib import grid, grid_layout, grid_networks
+from hblib.grid import _grid as grid
+from hblib.grid import _layout as grid_layout
+from hblib.models import _grid_networks as grid_networks
 
 N_SAMPLES, N_CLASSES, N_FEATURES = 1257, 10, 64
 LAYOUT_SECONDS = 2.0

@@ -27,7 +27,8 @@ import record
 from sklearn.linear_model import orthogonal_mp_gram
 from threadpoolctl import threadpool_limits
 
-from hblib import recovery, sparse
+from hblib.sparse import _recovery as recovery
+from hblib.sparse import _sparse as sparse
 
 try:
     import spams

@@ -36,7 +36,7 @@ import record
 import yaml
 from nbformat import v4
 
-from hblib import execute
+from runner import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTS = next(  # the cell of chapter 2 that imports
@@ -60,12 +60,12 @@ def small_book(root):
         (root / folder).mkdir()
     shutil.copytree(ROOT / "hblib", root / "hblib", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "requirements.lock", root)
-    (root / "book" / "claims.yml").write_text("[]", encoding="utf-8")
+    (root / "hblib" / "claims" / "register.yml").write_text("[]", encoding="utf-8")
     cells = [
         v4.new_markdown_cell("# How soon does it start?"),
         v4.new_code_cell(IMPORTS),
         v4.new_code_cell("seed = 0  # any", metadata={"tags": ["parameters"]}),
-        v4.new_code_cell("parameters.echo(seed=seed)"),
+        v4.new_code_cell("figures.echo(seed=seed)"),
         v4.new_code_cell(WORK),
     ]
     chapter = root / "notebooks" / "01_short.ipynb"

@@ -21,7 +21,7 @@ import yaml
 from nbclient import NotebookClient
 
 from course import grade, notebooks, slides, source
-from hblib import execute
+from runner import execute
 
 OUT = Path("_build") / "course"
 # Pages about evidence need the whole book; the books of the course hold sheets only.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hblib import plotting
+from hblib.figures import _plotting as plotting
 
 plotting.use_style()
 

@@ -39,16 +39,16 @@ class Book:
         compiled = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "hblib", root / "hblib", ignore=compiled)
         shutil.copy(ROOT / "requirements.lock", root)
-        (root / "book" / "claims.yml").write_text("[]")
+        (root / "hblib" / "claims" / "register.yml").write_text("[]")
 
     def chapter(self, name, *cells, declared="seed = 0  # any\nk = 5  # 1 to 9", echo=None):
         """Write a chapter with the two cells every chapter has, then `cells`."""
         parameters = v4.new_code_cell(declared, metadata={"tags": ["parameters"]})
         head = [
             v4.new_markdown_cell("# A question?"),
-            v4.new_code_cell("from hblib import parameters"),
+            v4.new_code_cell("from hblib import figures"),
             parameters,
-            v4.new_code_cell(echo or "parameters.echo(seed=seed, k=k)"),
+            v4.new_code_cell(echo or "figures.echo(seed=seed, k=k)"),
         ]
         notebook = v4.new_notebook(cells=head + [v4.new_code_cell(cell) for cell in cells])
         path = self.root / "notebooks" / f"{name}.ipynb"

@@ -6,7 +6,7 @@ import json
 import re
 import tokenize
 
-from hblib import parameters
+from runner import parameters
 
 SHOWN_BY = {"display", "echo", "explorable", "print", "show", "summary", "table"}
 PATH = re.compile(

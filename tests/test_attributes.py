@@ -6,7 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from hblib import attributes, data
+from hblib.meaning import _attributes as attributes
+from hblib.worlds import _data as data
 
 RNG = np.random.default_rng
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from hblib import autoencoder, faces
+from hblib.models import _autoencoder as autoencoder
+from hblib.worlds import _faces as faces
 
 IMAGES = faces.draw(400, rng=0, size=32).images
 SMALL = {"n_latent": 12, "channels": (24,), "n_epochs": 4, "batch_size": 32}

@@ -5,7 +5,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from hblib import caption_trees, captioner, scenes
+from hblib.models import _caption_trees as caption_trees
+from hblib.models import _captioner as captioner
+from hblib.worlds import _scenes as scenes
 
 SCENES = scenes.draw(80, rng=0)
 TRAINED = captioner.train(SCENES, n_latent=12, n_pretraining=1, n_epochs=4, batch_size=16,

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from hblib import captioner, loaded_captioner, scenes
+from hblib.models import _captioner as captioner
+from hblib.models import _loaded_captioner as loaded_captioner
+from hblib.worlds import _scenes as scenes
 
 SCENES = scenes.draw(120, rng=0)
 SMALL = dict(n_latent=20, n_pretraining=1, n_epochs=3, batch_size=20, n_hidden=24, n_embedding=8)

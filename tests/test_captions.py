@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse as sp
 
-from hblib import captions, scenes
+from hblib.meaning import _captions as captions
+from hblib.worlds import _scenes as scenes
 
 drawn = scenes.draw(60, rng=0)
 written = st.sampled_from([c for several in drawn.captions for c in several])

@@ -13,7 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat import v4
 
-from hblib import claims, criteria, outputs
+from hblib import claims
+from hblib.claims import _criteria as criteria
+from hblib.claims import _outputs as outputs
+from runner import ledger
 
 pytestmark = pytest.mark.filterwarnings("error")  # a warning would end up in a chapter
 
@@ -290,7 +293,7 @@ MENDED = {"statement": "m", "statistic": "s", "criterion": BOUND}
     ("arguments", "message"),
     [
         ({"id": "toy.smal"}, "no claim 'toy.smal' is registered .* did you mean 'toy.small'"),
-        ({"id": "x"}, "no claim 'x' is registered in book/claims.yml$"),
+        ({"id": "x"}, "no claim 'x' is registered in hblib/claims/register.yml$"),
         ({"control": None}, r"toy.small was checked without its control \(a broken rule\)"),
         ({"control": []}, "toy.small: control is empty"),
         ({"measured": []}, "toy.small: measured is empty"),
@@ -492,7 +495,7 @@ def notebook(path, *records):
 
 def test_record_round_trips_through_the_notebook_file(tmp_path):
     records = [full_record(), toy(np.float32([1e-3]), np.array([1]))]
-    read = claims.read_records(notebook(tmp_path / "02_toy.ipynb", *records))
+    read = ledger.read_records(notebook(tmp_path / "02_toy.ipynb", *records))
     assert [claims.Record.from_dict(r) for r in read] == records
     for key in ("id", "verdict", "criterion", "estimate", "interval", "n", "control"):
         assert key in read[0]
@@ -514,7 +517,7 @@ TWO = as_register(ENTRY, entry(id="toy.later", chapter="05_later"))
 
 
 def test_ledger_has_every_claim(tmp_path):
-    table = claims.ledger(TWO, [notebook(tmp_path / "02_toy.ipynb", toy([1e-15, 2e-15]))])
+    table = ledger.collect(TWO, [notebook(tmp_path / "02_toy.ipynb", toy([1e-15, 2e-15]))])
     here, later = table.to_dict("records")
     assert list(table["id"]) == list(TWO)
     assert here["verdict"] == "reproduced"
@@ -525,7 +528,7 @@ def test_ledger_has_every_claim(tmp_path):
     assert later["verdict"] == claims.NOT_TESTED
     assert later["notebook"] is None
     assert later["estimate"] is None
-    counts = claims.count_verdicts(table)
+    counts = ledger.count_verdicts(table)
     assert counts["reproduced"] == counts[claims.NOT_TESTED] == 1
     assert sum(counts.values()) == 2
     assert set(counts) == {*claims.VERDICTS, claims.NOT_TESTED}
@@ -534,7 +537,7 @@ def test_ledger_has_every_claim(tmp_path):
 def test_ledger_refuses_what_is_missing_duplicated_invalid_foreign_or_stale(tmp_path):
     def problem(register, *records, name="02_toy.ipynb"):
         with pytest.raises(ValueError) as error:
-            claims.ledger(register, [notebook(tmp_path / name, *records)])
+            ledger.collect(register, [notebook(tmp_path / name, *records)])
         return str(error.value)
 
     good = toy()
@@ -580,8 +583,8 @@ def test_register_of_the_book_holds_every_starting_claim():
     register = claims.load_register()
     assert len(STARTING_IDS) == 63
     assert set(STARTING_IDS) <= set(register)
-    table = claims.ledger(register, [])
-    assert claims.count_verdicts(table)[claims.NOT_TESTED] == len(register)
+    table = ledger.collect(register, [])
+    assert ledger.count_verdicts(table)[claims.NOT_TESTED] == len(register)
 
 
 def test_chapters_with_criteria_have_one_for_every_claim():

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import corpora, data
+from hblib.words import _corpora as corpora
+from hblib.worlds import _data as data
 
 words = st.text("abc", min_size=1, max_size=2)
 documents = st.lists(st.lists(words, max_size=9), max_size=6).filter(

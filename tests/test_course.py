@@ -19,7 +19,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from scripts import PATIENCE, ROOT
 
-from hblib import claims, execute
+from hblib import claims
+from runner import execute
 
 pytest.importorskip("otter", reason="no otter-grader: 'make course' installs it")
 from course import grade, notebooks, slides, source  # noqa: E402

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from hblib import data
+from hblib.worlds import _data as data
 
 
 @pytest.fixture

@@ -7,7 +7,10 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import corpora, data, directions, orthogonal
+from hblib.meaning import _directions as directions
+from hblib.rotation import _orthogonal as orthogonal
+from hblib.words import _corpora as corpora
+from hblib.worlds import _data as data
 
 seeds = st.integers(0, 2**32 - 1)
 

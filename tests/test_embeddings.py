@@ -7,9 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import corpora, data, embeddings, factorisation, optimisers, orthogonal, word_vectors
-from hblib import dense_embeddings as dense
-from hblib import embedding_kernels as kernels
+from hblib.rotation import _factorisation as factorisation
+from hblib.rotation import _optimisers as optimisers
+from hblib.rotation import _orthogonal as orthogonal
+from hblib.words import _corpora as corpora
+from hblib.words import _dense_embeddings as dense
+from hblib.words import _embedding_kernels as kernels
+from hblib.words import _embeddings as embeddings
+from hblib.words import _word_vectors as word_vectors
+from hblib.worlds import _data as data
 
 DIM = 5
 SCALARS = ("sgd", "momentum", "adagrad-word", "adagrad-full", "adam-word")

@@ -14,7 +14,8 @@ import pytest
 from fake_book import ROOT
 from nbformat import v4
 
-from hblib import claims, cli, execute, parameters
+from hblib import claims, figures
+from runner import cli, execute, parameters
 
 # Parameters
 
@@ -73,9 +74,9 @@ def test_there_is_one_parameters_cell():
 
 def test_only_plain_values_are_echoed():
     with pytest.raises(ValueError, match="parameter 'k' is"):
-        parameters.echo(k=object())
+        figures.echo(k=object())
     with pytest.raises(ValueError, match="needs the chapter's parameters"):
-        parameters.echo()
+        figures.echo()
 
 
 # One run
@@ -99,7 +100,7 @@ def test_a_wrong_parameter_stops_a_run_before_it_starts(book):
 
 
 def test_a_chapter_that_overrides_a_parameter_is_caught(book):
-    path = book.chapter("01_a", echo="k = 5\nparameters.echo(seed=seed, k=k)")
+    path = book.chapter("01_a", echo="k = 5\nfigures.echo(seed=seed, k=k)")
     with pytest.raises(execute.ChapterError, match="k = 5 instead of 8"):
         execute.run(path, book.root / "out.ipynb", {"k": 8})
 
@@ -187,7 +188,7 @@ def executed(shared_book):
         shared_book.chapter("02_raises", "x = 1", "raise ValueError('first line\\nlast line')"),
         shared_book.chapter("03_warns", "import warnings\nwarnings.warn('mind the gap')"),
         shared_book.chapter("04_dies", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"),
-        shared_book.chapter("05_no_echo", echo="parameters.echo(seed=3, k=k)"),
+        shared_book.chapter("05_no_echo", echo="figures.echo(seed=3, k=k)"),
     ]
     before = {path.stem: path.read_bytes() for path in paths}
     lines = []
@@ -261,11 +262,11 @@ def test_normalising_strips_what_varies():
 def stamped(book):
     """Chapters that reach hblib.factorisation in different ways, all with a current stamp."""
     (book.root / "hblib" / "between.py").write_text(
-        "def late():\n    from hblib.factorisation import anything\n    return anything\n"
+        "def late():\n    from hblib.rotation._factorisation import anything\n    return anything\n"
     )
     (book.root / "notebooks" / "table.csv").write_text("1,2\n")
     book.chapter("01_direct", "from hblib import factorisation")
-    book.chapter("02_dotted", "import hblib.factorisation as f")
+    book.chapter("02_dotted", "import hblib.rotation._factorisation as f")
     book.chapter("03_through", "from hblib.between import late")
     book.chapter("04_without", "from hblib import orthogonal")
     book.chapter("05_data", "open('table.csv').read()")
@@ -304,8 +305,8 @@ def test_an_edit_of_the_runner_makes_no_chapter_stale(stamped):
 def test_every_other_input_counts(stamped):
     (stamped.root / "notebooks" / "table.csv").write_text("1,3\n")
     assert _stale(stamped) == {"05_data": ["notebooks/table.csv changed"]}
-    (stamped.root / "book" / "claims.yml").write_text("- {id: a.b, chapter: 04_without}\n")
-    assert _stale(stamped)["04_without"] == ["its claims in book/claims.yml changed"]
+    (stamped.root / "hblib" / "claims" / "register.yml").write_text("- {id: a.b, chapter: 04_without}\n")
+    assert _stale(stamped)["04_without"] == ["its claims in hblib/claims/register.yml changed"]
 
 
 def _relock(book, name):
@@ -427,7 +428,7 @@ def test_hb_fails_when_one_chapter_of_two_does(book, monkeypatch):
 
 
 def test_hb_prints_the_ledger(book, monkeypatch, capsys):
-    shutil.copy(ROOT / "book" / "claims.yml", book.root / "book")
+    shutil.copy(ROOT / "hblib" / "claims" / "register.yml", book.root / "book")
     monkeypatch.chdir(book.root)
     assert cli.main(["ledger"]) == 0
     printed = capsys.readouterr().out.splitlines()

@@ -9,7 +9,8 @@ import pytest
 import scipy.io
 import sklearn.datasets
 
-from hblib import face_renderer, faces
+from hblib.worlds import _face_renderer as face_renderer
+from hblib.worlds import _faces as faces
 
 NAMES = list(faces.FACTORS)
 FACTORS = faces.draw_factors(60, rng=0)

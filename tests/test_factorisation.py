@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import orthogonal
-from hblib.factorisation import (
+from hblib.rotation import _orthogonal as orthogonal
+from hblib.rotation._factorisation import (
     ERRORS,
     HIDDEN,
     Parameters,

@@ -18,7 +18,11 @@ from hypothesis import strategies as st
 from scripts import load
 
 from course import source
-from hblib import autoencoder, captioner, claims, cli, execute, loaded_captioner, parameters, sweep
+from hblib import claims
+from hblib.models import _autoencoder as autoencoder
+from hblib.models import _captioner as captioner
+from hblib.models import _loaded_captioner as loaded_captioner
+from runner import cli, execute, parameters, sweep
 
 # A book is made once; each example replaces the one file it is about.
 fuzzed = settings(
@@ -215,7 +219,7 @@ def test_a_wrong_register_is_refused(tmp_path, capsys, text):
 @functools.cache
 def _entry():
     """The first claim of the book; the register takes seconds to read."""
-    text = (ROOT / "book" / "claims.yml").read_text(encoding="utf-8")
+    text = (ROOT / "hblib" / "claims" / "register.yml").read_text(encoding="utf-8")
     return yaml.safe_load(text[: text.index("\n- id:", 1 + text.index("- id:"))])[0]
 
 
@@ -337,7 +341,7 @@ def test_a_broken_chapter_is_refused_by_hb(tmp_path_factory, text, command):
     book = Book(tmp_path_factory.mktemp("broken"))
     path = book.root / "notebooks" / f"{CHAPTER}.ipynb"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    (book.root / "book" / "claims.yml").write_bytes((ROOT / "book" / "claims.yml").read_bytes())
+    (book.root / "hblib" / "claims" / "register.yml").write_bytes((ROOT / "hblib" / "claims" / "register.yml").read_bytes())
     arguments = [command] if command == "ledger" else [command, CHAPTER]
     status, errors = answer(*arguments, folder=book.root)
     assert status == 2

@@ -23,28 +23,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import hblib
-from hblib import (
-    caption_trees,
-    corpora,
-    data,
-    dense_embeddings,
-    faces,
-    factorisation,
-    formants,
-    grid,
-    grid_measures,
-    grid_networks,
-    ksvd,
-    networks,
-    optimisers,
-    orthogonal,
-    recovery,
-    scenes,
-    sparse,
-    sparse_autoencoder,
-    speech,
-    word_vectors,
-)
+from hblib.grid import _grid as grid
+from hblib.grid import _measures as grid_measures
+from hblib.models import _caption_trees as caption_trees
+from hblib.models import _grid_networks as grid_networks
+from hblib.models import _networks as networks
+from hblib.rotation import _factorisation as factorisation
+from hblib.rotation import _optimisers as optimisers
+from hblib.rotation import _orthogonal as orthogonal
+from hblib.sparse import _ksvd as ksvd
+from hblib.sparse import _recovery as recovery
+from hblib.sparse import _sparse as sparse
+from hblib.sparse import _sparse_autoencoder as sparse_autoencoder
+from hblib.words import _corpora as corpora
+from hblib.words import _dense_embeddings as dense_embeddings
+from hblib.words import _word_vectors as word_vectors
+from hblib.worlds import _data as data
+from hblib.worlds import _faces as faces
+from hblib.worlds import _formants as formants
+from hblib.worlds import _scenes as scenes
+from hblib.worlds import _speech as speech
 
 rng = np.random.default_rng
 

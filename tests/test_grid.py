@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from hblib import grid, grid_layout, grid_networks
-from hblib.grid import GaussianGrid, LayerPenalty, adjacency_penalty, log_surfaces, surface_penalty
+from hblib.grid import _grid as grid
+from hblib.grid import _layout as grid_layout
+from hblib.grid._grid import (
+    GaussianGrid,
+    LayerPenalty,
+    adjacency_penalty,
+    log_surfaces,
+    surface_penalty,
+)
+from hblib.models import _grid_networks as grid_networks
 
 SHAPE = (4, 5)
 CENTRES = grid.ring_centres(3, SHAPE)

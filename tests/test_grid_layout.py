@@ -9,8 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import grid, grid_layout, grid_measures
-from hblib.grid_layout import assign, best_response, coordinate_gradient, flow, inward, spread
+from hblib.grid import _grid as grid
+from hblib.grid import _layout as grid_layout
+from hblib.grid import _measures as grid_measures
+from hblib.grid._layout import assign, best_response, coordinate_gradient, flow, inward, spread
 
 SHAPE = (8, 8)
 LATTICE = grid.lattice(SHAPE)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import mutual_info_score
 
-from hblib import grid, grid_layout, grid_measures, grid_networks
-from hblib.grid_measures import (
+from hblib.grid import _grid as grid
+from hblib.grid import _layout as grid_layout
+from hblib.grid import _measures as grid_measures
+from hblib.grid._measures import (
     ablation,
     centroids,
     class_information,
@@ -25,6 +27,7 @@ from hblib.grid_measures import (
     source_mask,
     suppressed,
 )
+from hblib.models import _grid_networks as grid_networks
 
 seeds = st.integers(0, 2**32 - 1)
 SHAPE = (9, 9)

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hblib import ksvd, ksvd_kernels, recovery, sparse
-from hblib.ksvd import KSVD, MiniBatchKSVD
+from hblib.sparse import _ksvd as ksvd
+from hblib.sparse import _ksvd_kernels as ksvd_kernels
+from hblib.sparse import _recovery as recovery
+from hblib.sparse import _sparse as sparse
+from hblib.sparse._ksvd import KSVD, MiniBatchKSVD
 
 seeds = st.integers(0, 2**32 - 1)
 learners = pytest.mark.parametrize("learner", [KSVD, MiniBatchKSVD])

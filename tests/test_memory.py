@@ -6,7 +6,7 @@ import sys
 import pytest
 from scripts import ROOT, load
 
-from hblib import execute
+from runner import execute
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from hblib.networks import CNN, MLP, train
+from hblib.models._networks import CNN, MLP, train
 
 DIGITS, LABELS = load_digits(return_X_y=True)
 DIGITS = DIGITS.reshape(-1, 8, 8)[:300] / 16

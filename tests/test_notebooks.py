@@ -11,7 +11,7 @@ from fake_book import ROOT
 from nbclient import NotebookClient
 from nbformat import v4
 
-from hblib import execute
+from runner import execute
 
 CHAPTERS = execute.chapters(ROOT)
 
@@ -42,7 +42,7 @@ def clean():
         cells=[
             v4.new_markdown_cell("# Is it clean?"),
             _cell(1, "# dimension,\n# 1 to 9\nk = 5\nlr = 0.1  # step size", tags=["parameters"]),
-            _cell(2, "parameters.echo(k=k, lr=lr)", echoed),
+            _cell(2, "figures.echo(k=k, lr=lr)", echoed),
             _cell(3, "x = 3\nprint(x)", v4.new_output("stream", text="3\n")),
             _cell(4, "x + 1", v4.new_output("execute_result", {"text/plain": "4"})),
             _cell(5, "'the end';"),
@@ -75,8 +75,8 @@ def _html(text):
         (lambda nb: nb.cells[1].update(source="k = 5  # a\nlr = k / 50  # b"), "not 'lr = k / 50'"),
         (lambda nb: nb.cells[1].update(source="k = 5  # a\nlr = 0.1"), "'lr' has no comment"),
         (lambda nb: nb.cells[1].update(source="k = 5\nlr = 0.1  # b"), "'k' has no comment"),
-        (lambda nb: nb.cells[2].update(source="parameters.echo(k=k)"), "echoes ['k'], but"),
-        (lambda nb: nb.cells[2].update(source="parameters.echo(k=3, lr=lr)"), "echo of 'k' is not"),
+        (lambda nb: nb.cells[2].update(source="figures.echo(k=k)"), "echoes ['k'], but"),
+        (lambda nb: nb.cells[2].update(source="figures.echo(k=3, lr=lr)"), "echo of 'k' is not"),
         (lambda nb: nb.cells[2].update(source="k"), "echoes its parameters 0 times"),
         (lambda nb: nb.cells[3].update(outputs=_stream("at /home/me/x.py")), "/home/me/x.py"),
         (lambda nb: nb.cells[3].update(outputs=_html("<a href='/tmp/x'>")), "/tmp/x"),

@@ -9,9 +9,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import orthogonal, preconditioners, symmetry, update_rules
-from hblib.factorisation import Problem, equivariance_defect, initialise, mini_tasks, train
-from hblib.optimisers import GROUPS, RULES, Rule, rule
+from hblib.rotation import _orthogonal as orthogonal
+from hblib.rotation import _preconditioners as preconditioners
+from hblib.rotation import _symmetry as symmetry
+from hblib.rotation import _update_rules as update_rules
+from hblib.rotation._factorisation import (
+    Problem,
+    equivariance_defect,
+    initialise,
+    mini_tasks,
+    train,
+)
+from hblib.rotation._optimisers import GROUPS, RULES, Rule, rule
 
 SHAPE, K, S = (8, 6), 3, 2
 # Rounding alone decides the result of two-sided SOAP: it has a test of its own.

@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import orthogonal
+from hblib.rotation import _orthogonal as orthogonal
 
 seeds = st.integers(0, 2**32 - 1)
 dimensions = st.integers(1, 9)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hblib import pictures
+from hblib.worlds import _pictures as pictures
 
 
 def test_doctests():

@@ -15,7 +15,9 @@ from bs4 import BeautifulSoup
 from nbclient import NotebookClient
 from scripts import PATIENCE
 
-from hblib import claims, outputs, plotting
+from hblib import claims
+from hblib.claims import _outputs as outputs
+from hblib.figures import _plotting as plotting
 
 ALT = "A line that rises from the lower left to the upper right."
 

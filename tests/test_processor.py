@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from hblib import processor
+from runner import processor
 
 SHOW = """
 import numpy, scipy.linalg, torch

@@ -9,7 +9,8 @@ import pytest
 from fake_book import RECORD, ROOT
 from scripts import PATIENCE
 
-from hblib import claims, execute
+from hblib import claims
+from runner import execute, ledger
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from hb_reproductions import compared, read  # noqa: E402
@@ -22,7 +23,7 @@ def _committed():
     return {
         record["id"]: (recorded(path).get("stamp"), record)
         for path in execute.chapters(ROOT)
-        for record in claims.read_records(path)
+        for record in ledger.read_records(path)
     }
 
 

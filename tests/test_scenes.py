@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import scene_painting, scenes, sprites
-from hblib.scenes import KINDS, Facts, statements
+from hblib.worlds import _scene_painting as scene_painting
+from hblib.worlds import _scenes as scenes
+from hblib.worlds import _sprites as sprites
+from hblib.worlds._scenes import KINDS, Facts, statements
 
 DRAWN = scenes.draw(1500, rng=0)
 

@@ -10,7 +10,7 @@ from scipy.linalg import subspace_angles
 from scipy.stats import ortho_group
 from sklearn.cross_decomposition import CCA
 
-from hblib import similarity as sim
+from hblib.similarity import _similarity as sim
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -14,7 +14,8 @@ import nbformat
 import pytest
 from built_site import ROOT, SITE, build, parse, settle
 
-from hblib import claims, execute
+from hblib import claims
+from runner import execute, ledger
 
 PHONE = {"width": 390, "height": 844}
 
@@ -99,32 +100,32 @@ def test_pages_are_light(site, pages):
 
 
 @pytest.fixture(scope="session")
-def ledger(pages):
+def ledger_page(pages):
     return pages["book/ledger.html"]
 
 
-def test_ledger_has_every_claim_with_its_verdict(ledger):
+def test_ledger_has_every_claim_with_its_verdict(ledger_page):
     register = claims.load_register()
-    table = claims.ledger(register, execute.chapters(ROOT)).set_index("id")
-    rows = {row["id"]: row for row in ledger.select("table.hb-ledger tbody tr")}
+    table = ledger.collect(register, execute.chapters(ROOT)).set_index("id")
+    rows = {row["id"]: row for row in ledger_page.select("table.hb-ledger tbody tr")}
     assert list(rows) == [claims.ledger_anchor(id) for id in register]
     for id, entry in table.iterrows():
         row = rows[claims.ledger_anchor(id)]
         assert row["data-verdict"] == entry.verdict == row.select_one(".hb-verdict").text
         assert row["data-chapter"] == entry.chapter
     untested = int((table.verdict == claims.NOT_TESTED).sum())
-    sentence = ledger.select_one("main strong").text
+    sentence = ledger_page.select_one("main strong").text
     assert sentence.startswith(f"{len(table) - untested} of {len(table)} claims tested")
     rest = sentence.partition("claims tested")[2]
     assert (str(untested) in rest) if untested else (rest == ".")
 
 
-def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger):
+def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger_page):
     cards = {
         card["id"]: (name, card) for name in chapters for card in pages[name].select(".hb-claim")
     }
     assert cards
-    tested = ledger.select(f"table.hb-ledger tbody tr:not([data-verdict='{claims.NOT_TESTED}'])")
+    tested = ledger_page.select(f"table.hb-ledger tbody tr:not([data-verdict='{claims.NOT_TESTED}'])")
     assert len(tested) == len(cards)
     for row in tested:
         href = row.select_one("th a")["href"]
@@ -135,10 +136,10 @@ def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger):
         assert card["data-verdict"] == row["data-verdict"]
 
 
-def test_counts_in_the_text_are_those_of_the_ledger(pages, ledger):
+def test_counts_in_the_text_are_those_of_the_ledger(pages, ledger_page):
     for row in pages["book/index.html"].select(".hb-counts li"):
         verdict = row.select_one(".hb-verdict").text
-        n_rows = len(ledger.select(f"table.hb-ledger tbody tr[data-verdict='{verdict}']"))
+        n_rows = len(ledger_page.select(f"table.hb-ledger tbody tr[data-verdict='{verdict}']"))
         assert int(row.select_one(".hb-count").text) == n_rows
 
 

@@ -8,13 +8,14 @@ import pytest
 from bs4 import NavigableString
 from built_site import ROOT, SITE, settle
 
-from hblib import claims, execute
+from hblib import claims
+from runner import execute, ledger
 
 
 @pytest.fixture(scope="module")
 def table():
-    register = claims.load_register(ROOT / "book" / "claims.yml")
-    return claims.ledger(register, execute.chapters(ROOT)).set_index("id")
+    register = claims.load_register(ROOT / "hblib" / "claims" / "register.yml")
+    return ledger.collect(register, execute.chapters(ROOT)).set_index("id")
 
 
 def test_question_answer_counts_and_doors_fit_on_one_screen(tab, site):

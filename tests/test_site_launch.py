@@ -14,7 +14,7 @@ from built_site import ROOT
 from IPython.core.inputtransformer2 import TransformerManager
 from scripts import PATIENCE
 
-from hblib import execute
+from runner import execute
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import hb_launch  # noqa: E402

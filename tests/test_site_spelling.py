@@ -16,7 +16,7 @@ def codespell():
 def prose():
     """Text by name: the pages, the register, and the words and captions of the chapters."""
     texts = [*ROOT.glob("*.md"), *ROOT.glob("book/**/*.md"), *ROOT.glob("exercises/*.md")]
-    for path in [*texts, ROOT / "book" / "claims.yml"]:
+    for path in [*texts, ROOT / "hblib" / "claims" / "register.yml"]:
         name = "-".join(path.relative_to(ROOT).parts)
         yield name, path.read_text(encoding="utf-8")
     for path in ROOT.glob("notebooks/*.ipynb"):

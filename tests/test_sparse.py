@@ -8,7 +8,7 @@ from scipy import sparse as sp
 from scipy.optimize import nnls
 from sklearn.linear_model import orthogonal_mp_gram
 
-from hblib import sparse
+from hblib.sparse import _sparse as sparse
 
 seeds = st.integers(0, 2**32 - 1)
 

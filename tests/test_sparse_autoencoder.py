@@ -5,8 +5,10 @@ import pytest
 import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from hblib import recovery, sparse, sparse_autoencoder
-from hblib.sparse_autoencoder import TopKAutoencoder
+from hblib.sparse import _recovery as recovery
+from hblib.sparse import _sparse as sparse
+from hblib.sparse import _sparse_autoencoder as sparse_autoencoder
+from hblib.sparse._sparse_autoencoder import TopKAutoencoder
 
 
 def test_examples():

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from hblib import formants, speech
-from hblib.formants import NAMES, PHONES, SAMPLE_RATE, VOWELS, say, targets
+from hblib.worlds import _formants as formants
+from hblib.worlds import _speech as speech
+from hblib.worlds._formants import NAMES, PHONES, SAMPLE_RATE, VOWELS, say, targets
 
 SPEECH = speech.draw(n_speakers=9, n_utterances=4, rng=0)
 TRAIN, TEST = speech.split(SPEECH, n_test=3, rng=0)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from fake_book import RECORD, STARTS
 
-from hblib import execute, sweep
+from runner import execute, sweep
 
 
 def _plan(book, text, chapter="01_a"):
@@ -53,7 +53,7 @@ def test_a_faulty_plan_gets_one_sentence(book, text, message):
 
 
 def test_a_parameter_cannot_be_called_as_a_column(book):
-    book.chapter("01_a", declared="n = 1  # size", echo="parameters.echo(n=n)")
+    book.chapter("01_a", declared="n = 1  # size", echo="figures.echo(n=n)")
     with pytest.raises(ValueError, match="'n' has the name of a column"):
         _plan(book, "{}")
 

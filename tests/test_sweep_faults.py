@@ -15,7 +15,7 @@ from distributed.comm import CommClosedError
 from fake_book import RECORD, ROOT, STARTS, eventually
 from scripts import PATIENCE
 
-from hblib import execute, sweep
+from runner import execute, sweep
 
 
 def _kernel_of(worker):

@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import traits
+from hblib.meaning import _traits as traits
 
 
 def test_doctests():

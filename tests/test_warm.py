@@ -11,7 +11,7 @@ import pytest
 from fake_book import ROOT, eventually
 from scripts import PATIENCE
 
-from hblib import execute, warm
+from runner import execute, warm
 
 STATE = """
 import os, sys, colorsys
@@ -81,7 +81,7 @@ os._exit(3)
 OWNER = """
 import sys
 from pathlib import Path
-from hblib import execute, warm
+from runner import execute, warm
 nursery = warm.Nursery([])
 print(nursery._process.pid, flush=True)
 execute.run(sys.argv[1], Path(sys.argv[1]).with_name("out.ipynb"), command=nursery.command)

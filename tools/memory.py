@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from hblib import execute
+from runner import execute
 
 ROOT = Path(__file__).resolve().parent.parent
 

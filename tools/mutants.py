@@ -27,7 +27,7 @@ from typing import NamedTuple
 import yaml
 from tqdm import tqdm
 
-from hblib import processor
+from runner import processor
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutants"

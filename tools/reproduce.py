@@ -18,7 +18,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hblib import processor
+from runner import ledger, processor
 
 os.environ.update(processor.environment())  # before anything below loads its kernels
 
@@ -28,7 +28,7 @@ import torch  # noqa: E402
 from threadpoolctl import threadpool_info  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from hblib import claims, execute  # noqa: E402
+from runner import execute  # noqa: E402
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "gensim", "scikit-image")
 
@@ -73,7 +73,7 @@ def reproduce(notebook, folder):
         | {"claim": record["id"], "verdict": record["verdict"]}
         | {"estimate": record["estimate"], "n": record["n"]}
         | dict(zip(("low", "high"), record["interval"]))
-        for record in claims.read_records(folder / notebook.name)
+        for record in ledger.read_records(folder / notebook.name)
     ]
 
 
@@ -90,7 +90,7 @@ def stored(path, here, others_than):
 
 def flipped(rows, notebooks):
     """Sentences on verdicts that are not the committed ones."""
-    committed = {r["id"]: r["verdict"] for path in notebooks for r in claims.read_records(path)}
+    committed = {r["id"]: r["verdict"] for path in notebooks for r in ledger.read_records(path)}
     found = {row["claim"]: row["verdict"] for row in rows if row["verdict"] != "failed"}
     said = [row["error"] for row in rows if row["verdict"] == "failed"]
     said += [

@@ -16,7 +16,7 @@ from hb_html import simple_table, tag
 from matplotlib.ticker import NullLocator
 from sphinx.util.docutils import SphinxDirective
 
-from hblib import plotting
+from hblib.figures import _plotting as plotting
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 COMPARISONS["=="] = operator.eq

@@ -14,7 +14,8 @@ from hb_html import tag
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-from hblib import claims, execute, parameters, sweep
+from hblib import claims
+from runner import execute, ledger, parameters, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +53,10 @@ class Evidence:
 
     def __init__(self, root):
         self.root = Path(root)
-        self.register = claims.load_register(self.root / "book" / "claims.yml")
+        self.register = claims.load_register(self.root / "hblib" / "claims" / "register.yml")
         self.chapters = execute.chapters(self.root)
-        self.table = claims.ledger(self.register, self.chapters)
-        self.counts = claims.count_verdicts(self.table)
+        self.table = ledger.collect(self.register, self.chapters)
+        self.counts = ledger.count_verdicts(self.table)
         self.stale = {path.stem: "; ".join(execute.stale(path)) for path in self.chapters}
         results = sorted((self.root / "sweeps" / "results").glob("*.csv"))
         self.sweeps = {path.stem: Sweep(path) for path in results}
@@ -90,7 +91,7 @@ def begin(app):
 def evidence(env):
     """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
-    sources = [root / "book" / "claims.yml", root / "requirements.lock"]
+    sources = [root / "hblib" / "claims" / "register.yml", root / "requirements.lock"]
     sources += [*Path(__file__).parent.glob("hb_*.py"), *(root / "hblib").glob("*.py")]
     known = _evidence(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():

@@ -8,7 +8,7 @@ from hb_evidence import EvidenceDirective
 from hb_html import simple_table, tag
 from hb_status import recorded
 
-from hblib import claims
+from runner import ledger
 
 
 def read(path):
@@ -53,7 +53,7 @@ class Reproductions(EvidenceDirective):
         committed = {}
         for path in known.chapters:
             stamp = recorded(path).get("stamp")
-            committed |= {record["id"]: (stamp, record) for record in claims.read_records(path)}
+            committed |= {record["id"]: (stamp, record) for record in ledger.read_records(path)}
         rows = []
         for path in sorted((known.root / "book" / "reproductions").glob("*.csv")):
             self.env.note_dependency(str(path))

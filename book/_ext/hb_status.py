@@ -17,7 +17,7 @@ from hb_evidence import EvidenceDirective, title_of
 from hb_html import badge, simple_table, tag
 from sphinx.util.docutils import SphinxDirective
 
-from hblib import execute
+from runner import execute
 
 MAIN_PACKAGES = """
     numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book

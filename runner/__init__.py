@@ -1,0 +1,1 @@
+"""What executes the chapters: parameters, stamps, runs, sweeps, the ledger, the `hb` command."""
