@@ -19,7 +19,7 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/var/matplotlib
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test test-oldest reproduce mutants memory live chapter sweep bench lock audit lint clean distclean
+.PHONY: help setup book html pdf course test test-oldest reproduce mutants memory live stale chapter sweep publish chapter-named bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -61,13 +61,21 @@ mutants: setup ## put known mistakes into the library and see whether its tests 
 live: setup ## serve the book at http://localhost:8000 (PORT=...) and rebuild it at every change
 	@$(BIN)/python tools/live.py $(PORT)
 
-chapter: setup ## run one chapter with other parameters: make chapter CH=02_rotation P="seed=3 k=8"
-	@test -n "$(CH)" || { echo 'Name a chapter: make chapter CH=02_rotation P="seed=3 k=8"' >&2; exit 2; }
+stale: setup ## list the chapters whose outputs are out of date, and why
+	@$(BIN)/hb stale
+
+chapter: chapter-named setup ## run one chapter with other parameters: make chapter CH=02_rotation P="seed=3 k=8"
 	@$(BIN)/hb run $(CH) $(P)
 
-sweep: setup ## run a chapter over its grid of parameters: make sweep CH=02_rotation
-	@test -n "$(CH)" || { echo 'Name a chapter: make sweep CH=02_rotation' >&2; exit 2; }
-	@$(BIN)/hb sweep $(CH)
+sweep: chapter-named setup ## run a chapter over a grid of parameters: make sweep CH=02_rotation [GRID=my.yml]
+	@$(BIN)/hb sweep $(CH) $(if $(GRID),--grid "$(GRID)")
+
+publish: chapter-named setup ## make the last sweep of a chapter the book's own table: make publish CH=02_rotation
+	@$(BIN)/hb publish $(CH)
+
+# Asked first, since the set-up may take minutes.
+chapter-named:
+	@test -n "$(CH)" || { echo 'Name a chapter: make $(firstword $(MAKECMDGOALS)) CH=02_rotation' >&2; exit 2; }
 
 memory: setup ## measure the peak memory of every chapter, for the status page: make memory [CH=...]
 	@$(BIN)/python tools/memory.py $(CH)

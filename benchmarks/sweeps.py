@@ -36,7 +36,7 @@ import record
 import yaml
 from nbformat import v4
 
-from runner import execute
+from runner import execute, stamp
 
 ROOT = Path(__file__).resolve().parent.parent
 IMPORTS = next(  # the cell of chapter 2 that imports
@@ -71,7 +71,7 @@ def small_book(root):
     chapter = root / "notebooks" / "01_short.ipynb"
     nbformat.write(v4.new_notebook(cells=cells), chapter)
     execute.execute([chapter], report=lambda line: None)
-    if reasons := execute.stale(chapter):
+    if reasons := stamp.stale(chapter):
         raise RuntimeError(f"the small book's chapter did not run: {'; '.join(reasons)}")
     return chapter
 
@@ -130,7 +130,7 @@ def by_sweep(chapter, n_runs, workers):
     (root / "sweeps" / f"{chapter.stem}.yml").write_text(yaml.safe_dump(plan), encoding="utf-8")
     command = [
         *(sys.executable, "-c"),
-        f"from hblib import sweep; sweep.sweep('.', {chapter.stem!r}, workers={workers})",
+        f"from runner import sweep; sweep.sweep('.', {chapter.stem!r}, workers={workers})",
     ]
     samples, start = [], time.perf_counter()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(["."] + sys.path[1:])}

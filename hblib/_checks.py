@@ -124,7 +124,7 @@ def number(
     ok = isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
     ok = ok and math.isfinite(value) and least <= value <= most
     if not (ok and (above is None or value > above)):
-        bounds = [f"above {above:g}"] * (above is not None)
+        bounds = [] if above is None else [f"above {above:g}"]
         bounds += [f"at least {least:g}"] * (least > -math.inf)
         bounds += [f"at most {most:g}"] * (most < math.inf)
         raise ValueError(

@@ -1,6 +1,6 @@
 """Is a rerun of a chapter the committed one? Typed outputs, each compared by its type.
 
-`hblib.outputs` says of every output what it is. What must be the same on every machine is compared
+`hblib.claims` says of every output what it is. What must be the same on every machine is compared
 letter by letter: verdicts, criteria, sample sizes, outcomes of controls, names of rows and columns,
 exact results, and that nothing is missing or added. What is measured is compared within a tolerance
 that its kind has: an estimate by its own interval and threshold, other numbers by `same_number`.
@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from hblib.claims import _outputs as outputs
+from hblib import claims
 
 # A number below this is rounding error, and stays so on every machine.
 ROUNDING = 1e-9
@@ -113,7 +113,7 @@ def _typed(output):
         return ("error", output["ename"]), output["evalue"]
     glued = output.get("metadata", {}).get("scrapbook", {}).get("name", "")
     for mime_type, content in output["data"].items():
-        kind = outputs.kind_of(mime_type.removeprefix(_GLUED))
+        kind = claims.kind_of(mime_type.removeprefix(_GLUED))
         if kind is not None:
             return (kind, glued), content
     texts = {
@@ -180,43 +180,43 @@ def _paired(before, now):
 def _in_order(cells):
     def key(cell):
         number = cell.get("number") if isinstance(cell, dict) else None
-        return (number is None, _value(number) if number else outputs.shown(cell))
+        return (number is None, _value(number) if number else claims.shown(cell))
 
     return sorted(cells, key=key)
 
 
-_FIXED = ("id", "chapter", "source", "kind", "statement", "statistic", "criterion", "verdict",
-          "caveat")  # fmt: skip
-
-
 def _claim(a, b):
-    found = [
-        f"{field}: committed {_short(a.get(field))}, rerun {_short(b.get(field))}"
-        for field in _FIXED
-        if a.get(field) != b.get(field)
-    ]
-    if (a["note"] is None) != (b["note"] is None):
-        found.append("a note is on one card only")
-    for part in ("found", "control", "mended"):
-        x, y = (record if part == "found" else record[part] for record in (a, b))
-        if x is None or y is None:
-            found += [] if x is y else [f"{part} is in one record only"]
-        else:
-            found += [f"{part}: {sentence}" for sentence in _finding(x, y)]
-    return found
+    register = claims.load_register()
+    if a.get("id") != b.get("id"):
+        return [f"claim {a.get('id')} is committed, the rerun checked {b.get('id')}"]
+    try:
+        old, new = (claims.Record.from_dict(data, register) for data in (a, b))
+    except ValueError as error:
+        return [str(error)]
+    found = [] if (old.note is None) == (new.note is None) else ["a note is on one card only"]
+    outcomes, outcomes_now = old.outcomes, new.outcomes
+    if outcomes.keys() != outcomes_now.keys():
+        found.append("one of the two has no finding of the mended statement")
+    for part in outcomes.keys() & outcomes_now.keys():
+        if outcomes[part] != outcomes_now[part]:
+            said = f"committed {outcomes[part]!r}, rerun {outcomes_now[part]!r}"
+            found.append(f"{part}: the criterion was {said}")
+        found += [f"{part}: {s}" for s in _finding(old, new, part)]
+    if old.verdict != new.verdict:
+        found.append(f"verdict: committed {old.verdict!r}, rerun {new.verdict!r}")
+    return sorted(found)
 
 
-def _finding(a, b):
-    found = [
-        f"{field}: committed {_short(a.get(field))}, rerun {_short(b.get(field))}"
-        for field in ("statement", "criterion", "outcome", "n")
-        if a.get(field) != b.get(field)
-    ]
-    (low, high), (low_now, high_now) = a["interval"], b["interval"]
-    pairs = [("estimate", a["estimate"], b["estimate"])]
+def _finding(old, new, part):
+    a, b = getattr(old, part), getattr(new, part)
+    registered = {"found": old.entry, "control": old.entry["control"]}.get(part)
+    criterion = (registered or old.entry["as_mended"])["criterion"]
+    found = [] if a.n == b.n else [f"n: committed {a.n}, rerun {b.n}"]
+    (low, high), (low_now, high_now) = a.interval, b.interval
+    pairs = [("estimate", a.estimate, b.estimate)]
     pairs += [("lower end", low, low_now), ("upper end", high, high_now)]
     fields = ("below", "above", "contains", "excludes", "margin")
-    threshold = max((abs(a["criterion"].get(field, 0.0)) for field in fields), default=0.0)
+    threshold = max((abs(criterion.get(field, 0.0)) for field in fields), default=0.0)
     width = ((high - low) + (high_now - low_now)) / 2
     allowed = width + OF_THRESHOLD * threshold + ROUNDING
     for name, x, y in pairs:

@@ -1,21 +1,11 @@
-"""Running chapters: one with other parameters, all stale ones in place, and knowing which are.
+"""Running chapters: one with other parameters, or all stale ones in place."""
 
-A committed chapter carries a stamp of everything its outputs depend on: its code cells, the
-`hblib` modules they import (directly or through one another), its entries in the claim register,
-the locked releases of the packages that all these import, and the data files it names. A chapter
-whose stamp no longer fits is stale.
-"""
-
-import ast
 import asyncio
-import hashlib
-import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,14 +13,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-import yaml
-from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from runner import parameters, processor
+from hblib import claims
+from runner import files, ledger, parameters, processor
+from runner.stamp import inputs
+
+# Outputs that show a verdict in Jupyter. A file holds none: it is derived whenever it is shown.
+RENDERED_BY_THE_SITE = {claims.MIME, claims.mime("summary")}
 
 
 class ChapterError(RuntimeError):
@@ -86,256 +79,10 @@ class ChapterKernel(AsyncKernelManager):
         await super().start_kernel(env=environment, stderr=subprocess.DEVNULL, **kwargs)
 
 
-def find_root(start="."):
-    """The folder of the book that holds `start`.
-
-    Raises
-    ------
-    ValueError
-        If neither `start` nor any folder above it is the book.
-    """
-    start = Path(start).resolve()
-    for folder in (start, *start.parents):
-        if (folder / "notebooks").is_dir() and (folder / "requirements.lock").is_file():
-            return folder
-    raise ValueError("run this inside the book's folder (the one with notebooks/ in it)")
-
-
-def chapters(root):
-    """Paths of all chapters of the book, in reading order."""
-    return sorted((Path(root) / "notebooks").glob("[0-9]*.ipynb"))
-
-
-def find_chapter(root, name):
-    """Path of the chapter called `name`, such as ``02_rotation``.
-
-    Raises
-    ------
-    ValueError
-        If the book has no such chapter.
-    """
-    known = {path.stem: path for path in chapters(root)}
-    if name not in known:
-        raise ValueError(f"there is no chapter {name!r}; there are {', '.join(known) or 'none'}")
-    return known[name]
-
-
-# Staleness
-
-
-def inputs(notebook):
-    """Hashes of everything the outputs of a chapter depend on.
-
-    Parameters
-    ----------
-    notebook : str or Path
-        A chapter, in ``notebooks/`` of the book.
-
-    Returns
-    -------
-    dict
-        ``code`` and ``register`` (one hash each), ``modules`` (`hblib` module to hash), ``lock``
-        (package to locked release, of the packages imported by code and modules and of all that
-        these require) and ``data`` (file named in the code, from the book's folder on, to hash).
-    """
-    notebook = Path(notebook).resolve()
-    root = notebook.parent.parent
-    sources, tree = _code(notebook)
-    register = yaml.safe_load((root / "hblib" / "claims" / "register.yml").read_text(encoding="utf-8")) or []
-    entries = [entry for entry in register if entry["chapter"] == notebook.stem]
-    modules = {name: root / "hblib" / f"{name}.py" for name in _modules(tree, root / "hblib")}
-    imported = set().union(*map(_imported, [tree, *map(_module, modules.values())]))
-    return {
-        "code": digest(sources),
-        "register": digest(entries),
-        "lock": _locked(_packages(imported), root / "requirements.lock"),
-        "modules": {name: _hash(path.read_bytes()) for name, path in modules.items()},
-        "data": {
-            path.relative_to(root).as_posix(): _hash(path.read_bytes())
-            for path in _data_files(tree, notebook.parent, root)
-        },
-    }
-
-
-def stamp(notebook):
-    """One hash over all `inputs` of a chapter."""
-    return digest(inputs(notebook))
-
-
-def stale(notebook):
-    """Why the outputs of a committed chapter may no longer be what its code gives.
-
-    Parameters
-    ----------
-    notebook : str or Path
-
-    Returns
-    -------
-    list of str
-        One reason a line, empty if the chapter is current.
-    """
-    executed = _read(notebook)
-    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
-    recorded = executed.metadata.get("hblib", {}).get("inputs")
-    if recorded is None:
-        return ["never executed by hb"]
-    reasons = []
-    if any(cell.execution_count is None for cell in cells):
-        reasons.append("a code cell has no outputs")
-    now = inputs(notebook)
-    for key, reason in {
-        "code": "its code changed",
-        "register": "its claims in hblib/claims/register.yml changed",
-    }.items():
-        if recorded.get(key) != now[key]:
-            reasons.append(reason)
-    forms = {"modules": "hblib/{}.py", "lock": "{} in requirements.lock", "data": "{}"}
-    for key, form in forms.items():
-        before = recorded.get(key, {})
-        changed = {name for name, _ in set(before.items()) ^ set(now[key].items())}
-        reasons += [f"{form.format(name)} changed" for name in sorted(changed)]
-    return reasons
-
-
-def imports(notebook):
-    """Names of all modules that a chapter imports, itself or through modules of `hblib`.
-
-    Parameters
-    ----------
-    notebook : str or Path
-
-    Returns
-    -------
-    list of str
-        In alphabetical order.
-    """
-    package = Path(notebook).resolve().parent.parent / "hblib"
-    _, tree = _code(Path(notebook))
-    modules = _modules(tree, package)
-    trees = [tree, *(_module(package / f"{name}.py") for name in modules)]
-    own = {f"hblib.{name}" for name in modules if name != "__init__"}
-    others = {name for name in set().union(*map(_imported, trees)) if not name.startswith("hblib")}
-    return sorted(own | others)
-
-
-def _read(notebook):
-    return parameters.read(notebook)
-
-
-def _hash(content):
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def digest(value):
-    """A short hash of a value that JSON can hold."""
-    return _hash(json.dumps(value, sort_keys=True).encode())
-
-
-def _code(notebook):
-    """The sources of the code cells, and the syntax tree of them all."""
-    sources = [cell.source.strip() for cell in _read(notebook).cells if cell.cell_type == "code"]
-    to_python = TransformerManager().transform_cell
-    try:
-        return sources, _parsed("\n".join(to_python(source) for source in sources))
-    except SyntaxError as error:
-        raise ValueError(f"{notebook.stem}: {error.msg}: {error.text!r}") from None
-
-
-def _imported(tree):
-    """Names of the modules that a syntax tree imports, at whatever depth of the code."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            module = ("hblib." if node.level else "") + (node.module or "")
-            names.add(module.rstrip("."))
-            if module.split(".")[0] == "hblib":
-                names |= {f"{module.rstrip('.')}.{alias.name}" for alias in node.names}
-    return names
-
-
-def _imports(tree):
-    """Names of the `hblib` modules among them."""
-    return {name.split(".")[1] for name in _imported(tree) if name.startswith("hblib.")}
-
-
-def _modules(tree, package):
-    found, waiting = {"__init__"}, _imports(tree)
-    while waiting:
-        name = waiting.pop()
-        path = package / f"{name}.py"
-        if name not in found and path.is_file():
-            found.add(name)
-            waiting |= _imports(_module(path))
-    return sorted(found)
-
-
-def _module(path):
-    return _parsed(path.read_text(encoding="utf-8"))
-
-
-_PARSING = threading.Lock()
-
-
-def _parsed(text):
-    with _PARSING:  # CPython 3.11 raises a SystemError now and then if two threads parse at once
-        return ast.parse(text)
-
-
-# Where the name of a package on the index is not the name it is imported by.
-_INDEX_NAMES = {"sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml"}
-
-# What only shows or stores a result cannot change it, and would bring all of Sphinx with it.
-_CARRIERS = {"ipython", "myst-nb", "nbformat"}
-
-
-def _packages(modules):
-    """Names, as on the package index, of the packages that modules belong to."""
-    tops = {name.split(".")[0] for name in modules} - sys.stdlib_module_names
-    return {_INDEX_NAMES.get(top, top).lower().replace("_", "-") for top in tops} - _CARRIERS
-
-
-def _locked(packages, lock):
-    """The releases that a lock file names for `packages` and for all that these require.
-
-    The lock says after each release which packages required it ("# via ..."), so the requirements
-    of a package are read off without asking the environment.
-    """
-    releases, required = {}, {}
-    for line in lock.read_text(encoding="utf-8").splitlines():
-        release, _, via = line.partition("#")
-        if "==" not in release:
-            continue
-        name, _, version = release.strip().partition("==")
-        # A package may be locked to several releases, each with a marker.
-        releases[name] = " or ".join(filter(None, [releases.get(name), version]))
-        for parent in re.findall(r"[a-z0-9._-]+", via.removeprefix(" via ")):
-            required.setdefault(parent, set()).add(name)
-    found, waiting = set(), packages & releases.keys()
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        waiting |= required.get(name, set()) - found
-    return {name: releases[name] for name in sorted(found)}
-
-
-def _data_files(tree, folder, root):
-    named = {
-        (folder / node.value).resolve()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and 0 < len(node.value) < 256
-        and node.value.isprintable()
-    }
-    return sorted(path for path in named if path.is_relative_to(root) and path.is_file())
-
-
 # One run with other parameters
 
 
-def run(notebook, output, given=None, time_limit=None, command=None):
+def run(notebook, output, given=None, time_limit=None, command=None, progress=False):
     """Run a chapter with other parameters, through papermill, in a kernel of its own.
 
     Parameters
@@ -343,13 +90,17 @@ def run(notebook, output, given=None, time_limit=None, command=None):
     notebook : str or Path
         The chapter; it is left as it is.
     output : str or Path
-        Where the executed notebook goes, complete or up to the cell that failed.
+        Where the executed notebook goes, complete or up to the cell that failed. Its metadata say
+        what it is: ``hblib`` holds ``stamp``, ``inputs`` and ``parameters`` of the run, and, once
+        the run is complete, ``outcomes``.
     given : dict, optional
-        Parameters to change. Names and types are checked before anything starts.
+        Parameters to change. Names, types and ranges are checked before anything starts.
     time_limit : float, optional
         Seconds for the whole run.
     command : list of str, optional
-        What starts the kernel, such as the command of an `hblib.warm.Nursery`.
+        What starts the kernel, such as the command of an `runner.warm.Nursery`.
+    progress : bool
+        Show on stderr, if that is a terminal, how many cells are done.
 
     Returns
     -------
@@ -359,32 +110,46 @@ def run(notebook, output, given=None, time_limit=None, command=None):
     Raises
     ------
     ValueError
-        For a parameter the chapter does not have, or a value of the wrong type.
+        For a parameter the chapter does not have, a value of the wrong type or outside its range,
+        or an output among the book's chapters.
     ChapterError
         If a cell raised, the kernel died (`KernelDied`) or the time ran out, or if the chapter
         echoes other values than asked.
     """
+    notebook, output = Path(notebook).resolve(), Path(output).resolve()
+    if time_limit is not None and not 0 < time_limit < float("inf"):
+        raise ValueError(f"time_limit must be a number of seconds above 0, not {time_limit:g}")
+    if output.parent == notebook.parent:
+        raise ValueError(f"a run must not go into {notebook.parent.name}/, where the chapters are")
+    chapter, given = files.read(notebook), dict(given or {})
+    defaults, ranges = parameters.declared(chapter), parameters.ranges(chapter)
+    values = parameters.check(given, defaults, ranges, notebook.parent)
+    before = inputs(notebook)
+    # Not the chapter's own, which would be taken for the run's.
+    about = {"stamp": files.digest(before), "inputs": before, "parameters": values}
+    chapter.metadata["hblib"] = nbformat.from_dict(about)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    files.write(nbformat.writes(chapter) + "\n", output)
+
     import papermill
 
-    notebook, output = Path(notebook).resolve(), Path(output).resolve()
-    given = dict(given or {})
-    values = parameters.check(given, parameters.declared(_read(notebook)))
-    output.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + time_limit if time_limit else None
+    bar = {"desc": notebook.stem, "file": sys.stderr, "disable": None}  # None: if no terminal
     try:
         executed = papermill.execute_notebook(
-            _literal(notebook),
+            _literal(output),
             _literal(output),
             parameters={name: values[name] for name in given},
             kernel_name="python3",
             language="python",
             cwd=str(notebook.parent),
-            progress_bar=False,
+            progress_bar=bar if progress else False,
             kernel_manager_class=type("Kernel", (ChapterKernel,), {"command": command}),
             # A cell gets what the cells before it have left of the time.
             timeout_func=lambda cell: deadline and max(1, int(deadline - time.monotonic())),
         )
         echoed = parameters.echoed(executed)
+        outcomes = ledger.outcomes(executed)
     except papermill.PapermillExecutionError as error:
         raise ChapterError(
             f"{notebook.stem}: cell [{error.exec_count}] raised {_last_line(error)}"
@@ -405,6 +170,8 @@ def run(notebook, output, given=None, time_limit=None, command=None):
             if echoed.get(name) != values.get(name)
         )
         raise ChapterError(f"{notebook.stem} did not use the parameters asked for: {wrong}")
+    executed.metadata["hblib"] = nbformat.from_dict({**about, "outcomes": ledger.seal(outcomes)})
+    files.write(nbformat.writes(executed) + "\n", output)
     return echoed
 
 
@@ -449,7 +216,14 @@ def execute(notebooks, n_jobs=2, report=print):
 
 
 def normalise(notebook):
-    """Strip a notebook, in place, of all that differs from one execution to the next."""
+    """Strip a notebook, in place, of what differs from one execution to the next, and of verdicts.
+
+    Of a claim the data and the line of plain text are kept; the site makes the card.
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if RENDERED_BY_THE_SITE & output.get("data", {}).keys():
+                output["data"].pop("text/html", None)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     kept = {key: notebook.metadata[key] for key in ("mystnb", "hblib") if key in notebook.metadata}
     notebook.metadata = nbformat.from_dict(
@@ -470,18 +244,6 @@ def normalise(notebook):
         )
 
 
-def write(text, path):
-    """Write a file in one step: a reader sees the old file or the new, never half of one."""
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    except OSError:
-        unfinished.unlink(missing_ok=True)  # half a file would only take up what is left
-        raise
-
-
 def _execute_in_place(path):
     path = path.resolve()
     log = path.parent.parent / "_build" / "reports" / f"{path.stem}.log"
@@ -496,13 +258,13 @@ def _execute_in_place(path):
         return Outcome(path.stem, time.perf_counter() - start, message)
     seconds = time.perf_counter() - start
     notebook.metadata["hblib"]["seconds"] = round(seconds, 1)
-    write(nbformat.writes(notebook) + "\n", path)
+    files.write(nbformat.writes(notebook) + "\n", path)
     return Outcome(path.stem, seconds, None)
 
 
 def _executed(path):
     before = inputs(path)
-    notebook = _read(path)
+    notebook = files.read(path)
     declared = parameters.declared(notebook)
     cell_number = 0
 
@@ -530,7 +292,13 @@ def _executed(path):
         raise ChapterError(f"it does not echo its parameters {', '.join(declared)} unchanged")
     if inputs(path) != before:
         raise ChapterError("its code, library or data changed while it ran; nothing was saved")
-    notebook.metadata["hblib"] = {"stamp": digest(before), "inputs": before}
+    declared_data = notebook.metadata.get("hblib", {}).get("data")
+    notebook.metadata["hblib"] = {
+        "stamp": files.digest(before),
+        "inputs": before,
+        "outcomes": ledger.seal(ledger.outcomes(notebook)),
+        **({"data": declared_data} if declared_data else {}),
+    }
     normalise(notebook)
     return notebook
 

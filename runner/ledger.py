@@ -8,31 +8,52 @@ from pathlib import Path
 
 import pandas as pd
 
-from hblib.claims import MIME, NOT_TESTED, VERDICTS, Record, card_anchor
+from hblib import claims
+from hblib.claims import Record
 from hblib.claims import _criteria as criteria
-from hblib.claims._register import _verdict
-from runner import parameters
+from runner import files
+
+COLUMNS = ["id", "chapter", "source", "kind", "statement", "criterion", "estimate", "interval",
+           "interval_kind", "n", "control", "verdict", "notebook", "anchor"]  # fmt: skip
 
 
-def read_records(notebook: str | Path) -> list[dict]:
-    """Return the claim records in the outputs of an executed notebook, in order.
+def outcomes(notebook) -> list[dict]:
+    """Return what the outputs of a notebook hold of claims, as stored, in order."""
+    shown = (out for cell in notebook.cells for out in cell.get("outputs", ()))
+    found = [out["data"][claims.MIME] for out in shown if claims.MIME in out.get("data", {})]
+    for outcome in found:
+        if not isinstance(outcome, dict):
+            raise ValueError(f"a claim record must be a mapping, not {outcome!r}")
+    return [dict(outcome) for outcome in found]
+
+
+def seal(found: list) -> str:
+    """Return a hash of outcomes, kept beside them when a chapter is executed."""
+    return files.digest(found)
+
+
+def read_records(notebook: str | Path, register: Mapping[str, dict]) -> list[Record]:
+    """Return the claims that an executed notebook has checked, in order.
 
     Parameters
     ----------
     notebook : path
+    register : dict
+        See `hblib.claims.load_register`.
 
-    Returns
-    -------
-    list of dict
-        See `Record.to_dict`.
+    Raises
+    ------
+    ValueError
+        If a record cannot be read with this register, or is not the one that was executed.
     """
-    nb = parameters.read(notebook)
-    outputs = (out for cell in nb.cells for out in cell.get("outputs", ()))
-    found = [out["data"][MIME] for out in outputs if MIME in out.get("data", {})]
-    for record in found:
-        if not isinstance(record, dict):
-            raise ValueError(f"{notebook}: a claim record must be a mapping, not {record!r}")
-    return [dict(record) for record in found]
+    executed = files.read(notebook)
+    found = outcomes(executed)
+    meta = executed.metadata.get("hblib", {})
+    if "stamp" in meta and meta.get("outcomes") != seal(found):
+        raise ValueError(
+            f"{Path(notebook).stem}: its records are not those of its execution; execute it again"
+        )
+    return [Record.from_dict(outcome, register) for outcome in found]
 
 
 def collect(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd.DataFrame:
@@ -41,7 +62,7 @@ def collect(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd
     Parameters
     ----------
     register : dict
-        See `load_register`.
+        See `hblib.claims.load_register`.
     notebooks : iterable of paths
         The chapters there are; a chapter is known by its file name without the ending.
 
@@ -58,70 +79,64 @@ def collect(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd
     ------
     ValueError
         If a claim of an existing chapter is missing, checked twice, invalid, unknown, in the wrong
-        chapter, or was judged by another criterion than the registered one. All are listed.
+        chapter, or was measured under another entry. All are listed.
     """
     notebooks = [Path(path) for path in notebooks]
-    chapters = {path.stem for path in notebooks}
-    found = [(path.stem, Record.from_dict(r)) for path in notebooks for r in read_records(path)]
-    problems = _problems(register, chapters, found)
+    problems, found = [], []
+    for path in notebooks:
+        try:
+            found += [(path.stem, record) for record in read_records(path, register)]
+        except ValueError as error:
+            problems.append(str(error))
+    unread = len(problems) > 0
+    problems += _problems(register, {path.stem for path in notebooks}, found, unread)
     if problems:
         raise ValueError("\n".join(problems))
     records = {record.id: record for _, record in found}
-    rows = []
-    for id, entry in register.items():
-        row = {field: entry[field] for field in ("id", "chapter", "source", "kind", "statement")}
-        criterion, record = entry["criterion"], records.get(id)
-        row["criterion"] = None if criterion is None else criteria.in_words(criterion)
-        for field in ("estimate", "interval", "interval_kind", "n"):
-            row[field] = None if record is None else getattr(record, field)
-        row["control"] = None if record is None else record.control["outcome"]
-        row["verdict"] = NOT_TESTED if record is None else record.verdict
-        row["notebook"] = None if record is None else entry["chapter"]
-        row["anchor"] = card_anchor(id)
-        rows.append(row)
-    return pd.DataFrame(rows, dtype=object)  # keeps None apart from numbers
+    rows = [_row(entry, records.get(id)) for id, entry in register.items()]
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object)  # keeps None apart from numbers
 
 
-def _problems(register: Mapping, chapters: set, found: list[tuple[str, Record]]) -> list[str]:
+def _row(entry, record):
+    criterion = entry["criterion"]
+    row = {field: entry[field] for field in ("id", "chapter", "source", "kind", "statement")}
+    row["criterion"] = None if criterion is None else criteria.in_words(criterion)
+    row["anchor"] = claims.card_anchor(entry["id"])
+    if record is None:
+        return dict.fromkeys(COLUMNS) | row | {"verdict": claims.NOT_TESTED}
+    found = record.found
+    return row | {
+        "estimate": found.estimate,
+        "interval": found.interval,
+        "interval_kind": found.interval_kind,
+        "n": found.n,
+        "control": record.outcomes["control"],
+        "verdict": record.verdict,
+        "notebook": entry["chapter"],
+    }
+
+
+def _problems(register, chapters, found, unread) -> list[str]:
     problems = []
     for id, times in Counter(record.id for _, record in found).items():
-        if id not in register:
-            problems.append(f"{id}: checked in a notebook but not registered")
-        elif times > 1:
+        if times > 1:
             problems.append(f"{id}: checked {times} times, must be once")
     for chapter, record in found:
-        entry = register.get(record.id)
-        if entry is None:
-            continue
+        entry = record.entry
         if entry["chapter"] != chapter:
             problems.append(
                 f"{record.id}: checked in {chapter} but registered for {entry['chapter']}"
             )
-        if entry["criterion"] is None or not _agrees(record, entry):
-            problems.append(
-                f"{record.id}: its record does not follow from the criteria now registered; "
-                f"execute {chapter} again"
-            )
         elif record.verdict == "invalid":
             problems.append(
-                f"{record.id}: invalid, its control ({record.control['statement']}) "
-                f"came out '{record.control['outcome']}'"
+                f"{record.id}: invalid, its control ({entry['control']['statement']}) came out "
+                f"'{record.outcomes['control']}'"
             )
     checked = {record.id for _, record in found}
     for id, entry in register.items():
-        if entry["chapter"] in chapters and id not in checked:
+        if entry["chapter"] in chapters and id not in checked and not unread:
             problems.append(f"{id}: registered for {entry['chapter']} but never checked there")
     return problems
-
-
-def _agrees(record: Record, entry: Mapping) -> bool:
-    mended = entry.get("as_mended")
-    return (
-        record.criterion == entry["criterion"]
-        and record.control["criterion"] == entry["control"]["criterion"]
-        and (record.mended or {}).get("criterion") == (mended or {}).get("criterion")
-        and record.verdict == _verdict(entry, record.outcome, record.control, record.mended)
-    )
 
 
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
@@ -129,8 +144,8 @@ def count_verdicts(table: pd.DataFrame) -> dict[str, int]:
 
     Examples
     --------
-    >>> count_verdicts(ledger(load_register(), []))["reproduced"]
+    >>> count_verdicts(collect(claims.load_register(), []))["reproduced"]
     0
     """
     counts = table["verdict"].value_counts()
-    return {verdict: int(counts.get(verdict, 0)) for verdict in (*VERDICTS, NOT_TESTED)}
+    return {v: int(counts.get(v, 0)) for v in (*claims.VERDICTS, claims.NOT_TESTED)}

@@ -1,7 +1,30 @@
 """Parameters of a chapter: declared in one cell, checked before a run, echoed by the run.
 
 A chapter declares its parameters in exactly one cell, tagged ``parameters``, as plain assignments
-of literals. The next cell echoes them, so that the page shows the values the results belong to::
+of literals. The comment on each, beside it or in the lines above, says what it is and ends with its
+range in square brackets::
+
+    k = 5  # hidden units of the synthetic problems [2 to 20]
+
+=========================================  =======================================================
+range                                      a value must be
+=========================================  =======================================================
+``[2 to 20]``, ``[6 or more]``,            a number within these bounds; a bound is a number, or
+``[0.5 or less]``, ``[above 0]``,          arithmetic with other parameters, as in
+``[below 1]``                              ``[more than 2 * width]``; also ``less than``
+``[6 or more, even]``                      all that stands between the commas; there are ``even``,
+                                           ``odd`` and ``multiple of 8``
+``[one of "sgd", "adam"]``                 one of these
+``[one of "wikipedia", or a path]``        one of these, or the path of a file, seen from the
+                                           chapter's folder; also ``[a path]``
+``[any of "squared", "masked"]``           a list of some of these, each once
+``[any text]``                             any text
+=========================================  =======================================================
+
+Of a list of numbers the range is that of each. The comment is the only declaration: `hb run` and
+sweeps check every value against it before a kernel starts.
+
+The next cell echoes the parameters, so that the page shows the values the results belong to::
 
     figures.echo(seed=seed, k=k)
 
@@ -10,11 +33,61 @@ than the ones it echoes is an error, so no sweep can silently repeat the default
 """
 
 import ast
+import io
 import json
+import math
+import operator
+import re
+import tokenize
+from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
-from hblib.figures._echo import MIME, _is_plain
+from hblib.claims import mime
+
+_MIME = mime("parameters")
+
+
+class Range(NamedTuple):
+    """What values a parameter may have.
+
+    `text` is the range as declared, `choices` are the values it lists, `several` says that a list
+    of them is meant, and `free` is ``a path`` or ``any text`` where a text need not be listed. Of a
+    range of numbers, `conditions` are pairs: the name of a condition, and the syntax tree of what
+    a value is compared with.
+    """
+
+    text: str
+    choices: tuple = ()
+    several: bool = False
+    free: str | None = None
+    conditions: tuple = ()
+
+    @property
+    def names(self):
+        """The other parameters that the bounds depend on."""
+        trees = [tree for _, tree in self.conditions]
+        return sorted({n.id for t in trees for n in ast.walk(t) if isinstance(n, ast.Name)})
+
+    def holds(self, value, values, folder="."):
+        """Say whether a value lies in the range, given the values of all parameters."""
+        if self.conditions:
+            items = value if isinstance(value, list) else [value]
+            return all(
+                _CONDITIONS[condition](item, _computed(tree, values))
+                for item in items
+                for condition, tree in self.conditions
+            )
+        if self.several:
+            once = isinstance(value, list) and all(value.count(item) == 1 for item in value)
+            return once and value != [] and all(item in self.choices for item in value)
+        if value in self.choices or self.free == "any text":
+            return True
+        return self.free == "a path" and isinstance(value, str) and _is_file(folder, value)
+
+
+# ---------------------------------------------------------------- what a chapter declares
 
 
 def declared(notebook):
@@ -35,57 +108,95 @@ def declared(notebook):
         If there is not exactly one cell tagged ``parameters``, or it holds anything but plain
         assignments of literals (a derived value would not follow an injected one).
     """
-    cell = cell_of(notebook)
-    defaults = {}
-    try:
-        statements = ast.parse(cell.source).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        raise ValueError("the parameters cell is not Python that can be read") from None
-    for statement in statements:
-        line = ast.get_source_segment(cell.source, statement)
-        try:
-            (target,) = statement.targets
-            name, value = target.id, ast.literal_eval(statement.value)
-        except (AttributeError, ValueError, TypeError, MemoryError, RecursionError):
-            value = name = None
-        if name is None or not _is_plain(value):
-            raise ValueError(
-                f"the parameters cell may only assign literals to names, not {line!r}; "
-                "allowed are numbers, strings, True, False, None, and lists and dicts of these"
-            )
-        if name in defaults:
-            raise ValueError(f"the parameters cell assigns {name!r} twice")
-        defaults[name] = value
-    return defaults
+    return {name: value for name, value, _ in _assignments(notebook)}
 
 
-def read(path):
-    """Read a notebook, or say in one sentence that it is none.
+def comments(notebook):
+    """What the comments of a notebook say of its parameters.
 
     Parameters
     ----------
-    path : str or Path
+    notebook : nbformat.NotebookNode
 
     Returns
     -------
-    nbformat.NotebookNode
+    dict
+        Name to the text of the comments beside the assignment, on any of its lines, and in the
+        lines directly above; empty if there are none.
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    ValueError
+        As for `declared`.
     """
-    import nbformat  # here, since every chapter imports this module and none needs it
-
+    source = cell_of(notebook).source
+    assignments = _assignments(notebook)
     try:
-        notebook = nbformat.read(str(path), as_version=4)
-        sound = all("source" in c and isinstance(c.metadata, dict) for c in notebook.cells)
-    except OSError:
-        raise
-    except Exception:  # nbformat lets whatever its conversions stumble over through
-        sound = False
-    if not sound:
-        raise ValueError(f"{path} is not a notebook of format 4")
-    return notebook
+        tokens = list(tokenize.generate_tokens(io.StringIO(source, newline=None).readline))
+    except (tokenize.TokenError, SyntaxError):
+        raise ValueError("the parameters cell is not Python that can be read") from None
+    found = {
+        token.start[0]: token.string.strip("# ")
+        for token in tokens
+        if token.type == tokenize.COMMENT
+    }
+    code = {line for _, _, n in assignments for line in range(n.lineno, n.end_lineno + 1)}
+    texts = {}
+    for name, _, node in assignments:
+        first = node.lineno
+        while first - 1 in found and first - 1 not in code:
+            first -= 1
+        lines = (found.get(line, "") for line in range(first, node.end_lineno + 1))
+        texts[name] = " ".join(filter(None, lines))
+    return texts
+
+
+def ranges(notebook):
+    """Return the ranges that a notebook declares for its parameters.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    dict of str to Range
+        Without the parameters whose comment has no square brackets.
+
+    Raises
+    ------
+    ValueError
+        As for `declared`; and, naming the parameter, for a range that cannot be understood.
+    """
+    defaults = declared(notebook)
+    found = {}
+    for name, comment in comments(notebook).items():
+        if "[" not in comment and "]" not in comment:
+            continue
+        _, text = split(comment)
+        if text is None:
+            raise ValueError(
+                f"the comment on parameter {name!r} must have its range in square brackets at its "
+                f"end, as in [2 to 20], not {comment!r}"
+            )
+        try:
+            found[name] = _range(text)
+            _refuse_misfit(found[name], defaults[name], defaults)
+        except ValueError as error:
+            raise ValueError(f"the range [{text}] of parameter {name!r} {error}") from None
+    return found
+
+
+def split(comment):
+    """Return what a comment says, and the range at its end (None if there is none).
+
+    Examples
+    --------
+    >>> split("hidden units [2 to 20]")
+    ('hidden units', '2 to 20')
+    """
+    ended = re.fullmatch(r"([^\[\]]*)\[([^\[\]]*)\]", comment)
+    return (ended[1].strip(), ended[2].strip()) if ended else (comment, None)
 
 
 def cell_of(notebook):
@@ -108,8 +219,42 @@ def cell_of(notebook):
     return cells[0]
 
 
-def check(given, defaults):
-    """All parameters of a run, checked by name and type.
+def echoed(notebook):
+    """The values an executed notebook says it used.
+
+    Parameters
+    ----------
+    notebook : nbformat.NotebookNode
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        If the notebook does not echo its parameters exactly once.
+    """
+    found = [
+        output.data[_MIME]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if _MIME in output.get("data", {})
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"a chapter must echo its parameters once (figures.echo), this one did so "
+            f"{len(found)} times"
+        )
+    return dict(found[0])
+
+
+# ---------------------------------------------------------------- what a run is given
+
+
+def check(given, defaults, ranges=None, folder="."):
+    """All parameters of a run, checked by name, type and range.
 
     Parameters
     ----------
@@ -117,6 +262,10 @@ def check(given, defaults):
         The values to change.
     defaults : dict
         As from `declared`.
+    ranges : dict, optional
+        As from `ranges`; the parameters without one are checked by name and type alone.
+    folder : str or Path
+        The chapter's folder, from which paths are seen.
 
     Returns
     -------
@@ -126,7 +275,8 @@ def check(given, defaults):
     Raises
     ------
     ValueError
-        For a name the chapter does not have, or a value of another type than its default.
+        For a name the chapter does not have, a value of another type than its default, or one
+        outside its range.
 
     Examples
     --------
@@ -136,10 +286,19 @@ def check(given, defaults):
     for name in given:
         if name not in defaults:
             raise ValueError(f"unknown parameter {name!r}; allowed are {', '.join(defaults)}")
-    return {
+    values = {
         name: _as_type_of(default, given[name], name) if name in given else default
         for name, default in defaults.items()
     }
+    for name, allowed in (ranges or {}).items():
+        if values[name] is not None and not allowed.holds(values[name], values, folder):
+            default = "" if name in given else ", its default"
+            depends = ", ".join(f"{other} = {values[other]}" for other in allowed.names)
+            raise ValueError(
+                f"parameter {name!r} is {values[name]!r}{default}; allowed is {allowed.text}"
+                + (f", with {depends}" if depends else "")
+            )
+    return values
 
 
 def parse(assignments, defaults):
@@ -169,57 +328,66 @@ def parse(assignments, defaults):
     return given
 
 
-def echoed(notebook):
-    """The values an executed notebook says it used.
+class _Loader(yaml.SafeLoader):
+    """Reads numbers as Python does: 1e-3 is one, while 010 and 1:30 are texts."""
 
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
+    yaml_implicit_resolvers = {}
 
-    Returns
-    -------
-    dict
+
+_WHOLE, _DIGITS = r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"
+for _tag, _form, _first in [
+    ("merge", "<<", "<"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", _WHOLE, _DIGITS),
+    ("float", rf"(?:{_WHOLE}(?:\.[0-9]*)?|[-+]?\.[0-9]+)(?:[eE][-+]?[0-9]+)?", _DIGITS + "."),
+]:
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_form})$"), list(_first)
+    )
+
+
+def load_yaml(text):
+    """Return what a YAML text holds, with numbers as in Python: 1e-3 is a number, 010 is none.
 
     Raises
     ------
-    ValueError
-        If the notebook does not echo its parameters exactly once.
+    yaml.YAMLError, ValueError, RecursionError
+        If the text is no YAML.
     """
-    found = [
-        output.data[MIME]
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        for output in cell.outputs
-        if MIME in output.get("data", {})
-    ]
-    if len(found) != 1:
-        raise ValueError(
-            f"a chapter must echo its parameters once (parameters.echo), this one did so "
-            f"{len(found)} times"
-        )
-    return dict(found[0])
+    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+
+
+def _is_plain(value):
+    """Whether a value has a form in JSON; as in hblib.figures, whose import takes a second."""
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
+    if type(value) is float:
+        return math.isfinite(value)
+    return value is None or type(value) in (bool, int, str)
 
 
 def _literal(text):
-    # Python first: YAML 1.1 would read 1e-3 as a string.
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         pass
     try:
-        value = yaml.safe_load(text)
+        value = load_yaml(text)
         json.dumps(value, default=str)  # refuses a list that holds itself
         return value
     except (yaml.YAMLError, ValueError, TypeError, RecursionError):
         raise ValueError(f"{text!r} is neither a Python nor a YAML literal") from None
 
 
-
-
-
 def _as_type_of(default, value, name):
     if type(default) is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"parameter {name!r} is too large a number") from None
     if type(default) is list and type(value) is list and default:
         return [_as_type_of(default[0], item, f"{name}[{i}]") for i, item in enumerate(value)]
     if not _is_plain(value) or (default is not None and type(value) is not type(default)):
@@ -228,3 +396,150 @@ def _as_type_of(default, value, name):
             f"(default {json.dumps(default)}), not {value!r}"
         )
     return value
+
+
+def _is_file(folder, value):
+    try:
+        return Path(folder, value).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+# ---------------------------------------------------------------- the cell
+
+
+def _assignments(notebook):
+    """Name, value and syntax tree of all assignments of the parameters cell."""
+    cell = cell_of(notebook)
+    found = {}
+    try:
+        statements = ast.parse(cell.source).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ValueError("the parameters cell is not Python that can be read") from None
+    for statement in statements:
+        line = ast.get_source_segment(cell.source, statement)
+        try:
+            (target,) = statement.targets
+            name, value = target.id, ast.literal_eval(statement.value)
+        except (AttributeError, ValueError, TypeError, MemoryError, RecursionError):
+            value = name = None
+        if name is None or not _is_plain(value):
+            raise ValueError(
+                f"the parameters cell may only assign literals to names, not {line!r}; "
+                "allowed are numbers, strings, True, False, None, and lists and dicts of these"
+            )
+        if name in found:
+            raise ValueError(f"the parameters cell assigns {name!r} twice")
+        found[name] = name, value, statement
+    return list(found.values())
+
+
+# ---------------------------------------------------------------- the language of ranges
+
+_CONDITIONS = {
+    "at least": operator.ge,
+    "at most": operator.le,
+    "above": operator.gt,
+    "below": operator.lt,
+    "even": lambda value, _: value % 2 == 0,
+    "odd": lambda value, _: value % 2 == 1,
+    "multiple of": lambda value, unit: unit != 0 and value % unit == 0,
+}
+_NUMBERS = [  # a form, and the conditions on what its groups hold
+    (r"(.+) to (.+)", ("at least", "at most")),
+    (r"(.+) or more", ("at least",)),
+    (r"(.+) or less", ("at most",)),
+    (r"(?:above|more than) (.+)", ("above",)),
+    (r"(?:below|less than) (.+)", ("below",)),
+    (r"multiple of (.+)", ("multiple of",)),
+    (r"even()", ("even",)),
+    (r"odd()", ("odd",)),
+]
+_ARITHMETIC = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+_HELP = (
+    "cannot be understood; write, for instance, [2 to 20], [above 0], [6 or more, even], "
+    '[one of "a", "b"] or [any of "a", "b"]'
+)
+
+
+def _range(text):
+    if text in ("a path", "any text"):
+        return Range(text, free=text)
+    listed = re.fullmatch(r"(one|any) of (.*?)(?:,? or (a path))?", text)
+    if listed:
+        kind, choices, free = listed.groups()
+        return Range(text, _choices(choices), kind == "any", free)
+    conditions = []
+    for part in text.split(","):
+        for form, names in _NUMBERS:
+            if matched := re.fullmatch(form, part.strip()):
+                trees = [_expression(group) for group in matched.groups()]
+                conditions += zip(names, trees)
+                break
+        else:
+            raise ValueError(_HELP)
+    return Range(text, conditions=tuple(conditions))
+
+
+def _choices(text):
+    try:
+        choices = tuple(ast.literal_eval(f"[{text}]"))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        choices = ()
+    if not choices or not all(isinstance(c, str | int | float) for c in choices):
+        raise ValueError(_HELP)
+    return choices
+
+
+def _expression(text):
+    """The syntax tree of a bound; an empty one is 0."""
+    try:
+        tree = ast.parse(text.strip() or "0", mode="eval").body
+        whole = list(ast.walk(tree))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise ValueError(_HELP) from None
+    for node in whole:
+        number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+        allowed = (ast.BinOp, ast.UnaryOp, ast.USub, ast.Name, ast.Load, *_ARITHMETIC)
+        if not (number or isinstance(node, allowed)):
+            raise ValueError(_HELP)
+    return tree
+
+
+def _computed(tree, values):
+    if isinstance(tree, ast.Constant):
+        return tree.value
+    if isinstance(tree, ast.Name):
+        return values[tree.id]
+    if isinstance(tree, ast.UnaryOp):
+        return -_computed(tree.operand, values)
+    left, right = _computed(tree.left, values), _computed(tree.right, values)
+    try:
+        return _ARITHMETIC[type(tree.op)](left, right)
+    except (ZeroDivisionError, OverflowError):
+        return math.nan  # which no value is within
+
+
+def _refuse_misfit(found, default, defaults):
+    """Refuse a range of another kind than its parameter, or one with unknown names in it."""
+    numbers = [int, float]
+    if found.conditions:
+        items = default if isinstance(default, list) else [default]
+        if not all(item is None or type(item) in numbers for item in items):
+            raise ValueError(f"is one of numbers, but the default is {default!r}")
+        for name in found.names:
+            if name not in defaults:
+                raise ValueError(f"names {name!r}, which is no parameter of the chapter")
+            if type(defaults[name]) not in numbers:
+                raise ValueError(f"names {name!r}, whose default is no number")
+    elif found.several != isinstance(default, list):
+        word = "one of" if found.several else "any of"
+        raise ValueError(f"must say '{word}', since the default is {default!r}")
+    elif found.free and not isinstance(default, str):
+        raise ValueError(f"is one of texts, but the default is {default!r}")

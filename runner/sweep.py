@@ -1,9 +1,8 @@
 """Sweeps: one chapter over a grid of parameters, to see whether its verdicts hold.
 
 ``sweeps/<chapter>.yml`` says which settings; `sweep` runs each of them once, on a Dask cluster, and
-writes one tidy table; `stability` counts in how many settings each verdict held. A worker imports
-what the chapter imports once, and its runs start from there (`hblib.warm`). After an edit of the
-library that should change no result, `check` repeats some runs instead of all.
+writes one tidy table of outcomes; `stability` counts in how many settings each verdict held. A
+worker imports what the chapter imports once, and its runs start from there (`runner.warm`).
 
 A run is known by a hash of the chapter's stamp and of all its parameters, so a finished run is
 never done twice and a changed chapter starts afresh. It has a kernel of its own: a killed worker or
@@ -13,13 +12,11 @@ while the others go on. A scheduler that was restarted gets what is left; where 
 """
 
 import functools
-import io
 import itertools
 import json
 import logging
 import math
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -29,17 +26,13 @@ import filelock
 import pandas as pd
 import yaml
 
-from runner import execute, ledger, parameters, processor, warm
+from runner import execute, files, ledger, parameters, processor, stamp, tables, warm
 
 RETRIES = 2
 TIME_LIMIT = 600.0
 PATIENCE = 60.0  # seconds in which a lost scheduler may come back
 FAILED = "failed"
-ESTIMATES = ["estimate", "low", "high"]
-# How far an estimate of a repeated run may move, in widths of its interval. Between the oldest and
-# the locked releases most moved by less than a hundredth and one by a half (page on robustness).
-TOLERANCE = 0.25
-COLUMNS = ["run", "claim", "verdict", "control", *ESTIMATES, "n", "error", "seconds"]
+COLUMNS = ["run", *tables.COLUMNS]
 
 
 class Plan(NamedTuple):
@@ -54,7 +47,7 @@ class Plan(NamedTuple):
         """Where the sweep keeps its files, or the run of one setting."""
         root, chapter = self.notebook.parent.parent, self.notebook.stem
         folder = root / "_build" / "sweeps" / chapter
-        return folder if setting is None else folder / execute.digest([self.stamp, setting])
+        return folder if setting is None else folder / files.digest([self.stamp, setting])
 
 
 class Failing(NamedTuple):
@@ -80,7 +73,7 @@ class Stability(NamedTuple):
     failing: list[Failing]
 
 
-def read_plan(root, chapter):
+def read_plan(root, chapter, grid=None):
     """Read ``sweeps/<chapter>.yml`` and check all of it.
 
     The file is a mapping with any of these keys:
@@ -101,6 +94,8 @@ def read_plan(root, chapter):
     root : str or Path
         The book's folder.
     chapter : str
+    grid : str or Path, optional
+        Another file than ``sweeps/<chapter>.yml``.
 
     Returns
     -------
@@ -113,24 +108,25 @@ def read_plan(root, chapter):
         One sentence on the first thing that is wrong.
     """
     root = Path(root)
-    notebook = execute.find_chapter(root, chapter)
-    path = root / "sweeps" / f"{chapter}.yml"
+    notebook = files.find_chapter(root, chapter)
+    path = root / "sweeps" / f"{chapter}.yml" if grid is None else Path(grid)
+    shown = f"sweeps/{path.name}" if grid is None else grid
     if not path.is_file():
-        raise ValueError(f"there is no sweep of {chapter}: sweeps/{path.name} does not exist")
+        raise ValueError(f"there is no sweep of {chapter}: {shown} does not exist")
     try:
-        plan = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Plan(notebook, execute.stamp(notebook), *_checked(plan, _defaults(notebook)))
+        plan = parameters.load_yaml(path.read_text(encoding="utf-8"))
+        return Plan(notebook, stamp.stamp(notebook), *_checked(plan, notebook))
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         where = f" in line {place.line + 1}" if place else ""
-        raise ValueError(f"sweeps/{path.name} is not valid YAML{where}") from None
+        raise ValueError(f"{shown} is not valid YAML{where}") from None
     except RecursionError:
-        raise ValueError(f"sweeps/{path.name} is nested too deeply") from None
+        raise ValueError(f"{shown} is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"sweeps/{path.name}: {error}") from None
+        raise ValueError(f"{shown}: {error}") from None
 
 
-def sweep(root, chapter, scheduler=None, workers=1):
+def sweep(root, chapter, scheduler=None, workers=1, grid=None):
     """Do all runs of a sweep that are not done yet, and write the table of results.
 
     Parameters
@@ -138,6 +134,8 @@ def sweep(root, chapter, scheduler=None, workers=1):
     root : str or Path
         The book's folder; workers elsewhere must see it at the same path.
     chapter : str
+    grid : str or Path, optional
+        Another plan than ``sweeps/<chapter>.yml``.
     scheduler : str, optional
         Address of a running Dask scheduler; otherwise a cluster is started on this machine.
     workers : int
@@ -146,8 +144,8 @@ def sweep(root, chapter, scheduler=None, workers=1):
     Returns
     -------
     Path
-        ``sweeps/results/<chapter>.csv``: a row for each run and claim. The same with run times, and
-        the executed notebooks, are under ``_build/sweeps/<chapter>/``.
+        ``_build/sweeps/<chapter>/results.csv``: a row for each run and claim. The executed
+        notebooks are beside it. `publish` makes it the book's table.
 
     Raises
     ------
@@ -158,16 +156,21 @@ def sweep(root, chapter, scheduler=None, workers=1):
         Passed on when the sweep is interrupted, the disk is full or the scheduler is gone for good,
         with a message on how to resume; finished runs are kept.
     """
-    plan = read_plan(root, chapter)
+    plan = read_plan(root, chapter, grid)
     _do(plan, scheduler, workers)
-    return _write_table(plan)
+    path = plan.folder() / "results.csv"
+    about = {"chapter": chapter, "stamp": plan.stamp, "settings": files.digest(plan.settings)}
+    tables.write(path, about, _frame(plan))
+    return path
 
 
 def _do(plan, scheduler, workers):
     """Do the runs of a plan that are not done."""
     chapter = plan.notebook.stem
-    if execute.stale(plan.notebook):
+    if stamp.stale(plan.notebook):
         raise ValueError(f"{chapter} is stale: bring it up to date first (hb execute {chapter})")
+    if not ledger.outcomes(files.read(plan.notebook)):
+        raise ValueError(f"{chapter} checks no claim, so a sweep of it would have nothing to show")
     with _alone(plan):
         try:
             _run(plan, scheduler, workers)
@@ -180,62 +183,31 @@ def _do(plan, scheduler, workers):
             raise OSError(f"{error.strerror or error}: {state}") from error
 
 
-def check(root, chapter, n_runs, scheduler=None, workers=1):
-    """Repeat some runs of a stored sweep with the chapter as it is now, and compare.
-
-    For an edit of the library that should change no result: a clearer message, a new function. If
-    every repeated run has the stored verdicts and controls, and estimates within `TOLERANCE` of
-    their interval's width, the table gets the present stamp. Its header keeps the stamp that it was
-    computed with and the number of runs repeated.
-
-    Parameters
-    ----------
-    root, chapter, scheduler, workers
-        As for `sweep`.
-    n_runs : int
-        How many runs. They are drawn at random from the chapter's stamp, so nobody chooses them.
-
-    Returns
-    -------
-    Path
-        The table.
+def publish(root, chapter):
+    """Make the table of the last sweep the book's: ``sweeps/results/<chapter>.csv``.
 
     Raises
     ------
     ValueError
-        If there is no table of this plan, or `n_runs` is not between 1 and its number of runs.
-    execute.ChapterError
-        If a run comes out otherwise; the table is left as it was.
+        If no sweep of the book's plan was finished with the chapter as it is now.
     """
     plan = read_plan(root, chapter)
-    path = _table_of(plan)
-    if not path.is_file() or origin(path)["settings"] != execute.digest(plan.settings):
-        raise ValueError(f"there is no table of sweeps/{chapter}.yml as it is: hb sweep {chapter}")
-    if not 1 <= n_runs <= len(plan.settings):
-        raise ValueError(f"n_runs must be from 1 to {len(plan.settings)}, not {n_runs}")
-    (header, rows), stored = _parts(path), read_results(path)
-    runs = list(dict.fromkeys(stored["run"]))  # in the order of the plan
-    drawn = random.Random(plan.stamp).sample(range(len(runs)), n_runs)
-    some = plan._replace(settings=[plan.settings[i] for i in sorted(drawn)])
-    _do(some, scheduler, workers)
-    repeated = pd.read_csv(io.StringIO(_as_csv(_frame(some))), dtype={"run": str, "error": str})
-    known = stored[stored["run"].isin([runs[i] for i in drawn])]
-    columns = [name for name in known if name != "run"]
-    differing = _differing(known[columns], repeated[columns])
-    if differing:
-        raise execute.ChapterError(
-            f"{chapter}: {differing[0]} came out otherwise than in {path.name}; sweep it again: "
-            f"hb sweep {chapter}"
+    source, path = plan.folder() / "results.csv", _published(plan)
+    if not source.is_file():
+        raise ValueError(f"no sweep of {chapter} was finished: run it first, hb sweep {chapter}")
+    about, _ = tables.read(source)
+    if about["stamp"] != plan.stamp or about["settings"] != files.digest(plan.settings):
+        raise ValueError(
+            f"the last sweep of {chapter} was of another plan, or of the chapter as it was: run it "
+            f"again, hb sweep {chapter}"
         )
-    computed = header.get("computed", header["stamp"])
-    if computed != plan.stamp:
-        header |= {"stamp": plan.stamp, "computed": computed, "checked": n_runs}
-        execute.write(f"# {json.dumps(header)}\n{rows}", path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write(source.read_text(encoding="utf-8"), path)
     return path
 
 
 def stale(path):
-    """Why a committed table of results may no longer be what its sweep gives.
+    """Say why a committed table of results may no longer be what its sweep gives.
 
     Parameters
     ----------
@@ -248,61 +220,47 @@ def stale(path):
         Empty if the table is current.
     """
     path = Path(path)
-    header = origin(path)
-    plan = read_plan(_root_of(path), path.stem)
+    about, _ = tables.read(path)
+    plan = read_plan(files.find_root(path), path.stem)
     reasons = []
-    if header["stamp"] != plan.stamp:
+    if about["stamp"] != plan.stamp:
         reasons.append("the chapter changed since")
-    if header["settings"] != execute.digest(plan.settings):
+    if about["settings"] != files.digest(plan.settings):
         reasons.append(f"sweeps/{path.stem}.yml changed since")
     return reasons
 
 
-def origin(path):
-    """What a table of results was made from.
+def judged(path, register=None):
+    """Return the table of a sweep with the verdict of every row.
 
     Parameters
     ----------
     path : str or Path
         ``sweeps/results/<chapter>.csv``
-
-    Returns
-    -------
-    dict
-        ``stamp`` of the chapter, hash of the ``settings`` and number of ``rows``; after a `check`
-        also the stamp with which the table was ``computed`` and the number of runs ``checked``.
-    """
-    return _parts(path)[0]
-
-
-def read_results(path):
-    """The table of a sweep.
-
-    Parameters
-    ----------
-    path : str or Path
-        ``sweeps/results/<chapter>.csv``
+    register : dict, optional
+        By default the book's.
 
     Returns
     -------
     DataFrame
-        A row for each run and claim: ``run``, all parameters, ``claim``, ``verdict``, ``control``
-        (outcome), ``estimate``, ``low`` and ``high`` (its interval, to three digits), ``n``. A run
-        that failed has one row with the verdict ``failed``, no claim, and its ``error``.
+        A row for each run and claim: all parameters, the columns of `runner.tables`, and
+        ``verdict``: ``failed`` for a run that failed, ``not comparable`` where the register has
+        changed since.
     """
-    header, rows = _parts(path)
-    try:
-        table = pd.read_csv(io.StringIO(rows), dtype={"run": str, "error": str})
-    except ValueError:
-        raise _no_results(path) from None
-    # Cut off, a table still reads: as fewer runs, silently.
-    whole = rows.endswith("\n") and len(table) == header["rows"]
-    if not whole or not {*COLUMNS} - {"seconds"} <= {*table}:
-        raise _no_results(path)
+    register = files.register(files.find_root(path)) if register is None else register
+    _, table = tables.read(path)
+    table["verdict"] = [_verdict_of(row, register) for row in table.to_dict("records")]
     return table
 
 
-def stability(path):
+def _verdict_of(row, register):
+    if isinstance(row["error"], str):
+        return FAILED
+    record = tables.record(row, register)
+    return "not comparable" if record is None else record.verdict
+
+
+def stability(path, notebook=None):
     """How the verdicts of a chapter fared in its sweep.
 
     A verdict holds in a setting if it is the same as in the committed chapter, at its defaults. It
@@ -312,6 +270,8 @@ def stability(path):
     ----------
     path : str or Path
         ``sweeps/results/<chapter>.csv``
+    notebook : str or Path, optional
+        The chapter; must be given where `path` is another table than the book's.
 
     Returns
     -------
@@ -324,28 +284,29 @@ def stability(path):
         If the chapter has a parameter that the results do not have.
     """
     path = Path(path)
-    notebook = execute.find_chapter(_root_of(path), path.stem)
-    table = read_results(path)
+    notebook = Path(notebook or files.find_chapter(files.find_root(path), path.stem))
+    register = files.register(notebook.parent.parent)
+    table = judged(path, register)
     defaults = _defaults(notebook)
     if missing := defaults.keys() - set(table):
         raise ValueError(
-            f"{path} has no column for the parameter {min(missing)!r} of {path.stem}: the chapter "
-            f"has changed since, sweep it again with 'hb sweep {path.stem}'"
+            f"{path} has no column for the parameter {min(missing)!r} of {notebook.stem}: the "
+            f"chapter has changed since, sweep it again with 'hb sweep {notebook.stem}'"
         )
     varied = [name for name in defaults if table[name].nunique(dropna=False) > 1]
     runs = [rows for _, rows in table.groupby("run", sort=False)]
     labels = [_label(rows.iloc[0], varied) for rows in runs]
     given = [_given(rows.iloc[0], defaults) for rows in runs]
     result = {}
-    for record in ledger.read_records(notebook):
-        found = [_verdict(rows, record["id"]) for rows in runs]
+    for record in ledger.read_records(notebook, register):
+        found = [_verdict(rows, record.id) for rows in runs]
         failing = [
             Failing(label, other, changed, rows["run"].iloc[0])
             for label, other, changed, rows in zip(labels, found, given, runs)
-            if other != record["verdict"]
+            if other != record.verdict
         ]
         held = len(found) - len(failing)
-        result[record["id"]] = Stability(record["verdict"], held, len(found), failing)
+        result[record.id] = Stability(record.verdict, held, len(found), failing)
     return result
 
 
@@ -353,10 +314,12 @@ def stability(path):
 
 
 def _defaults(notebook):
-    return parameters.declared(parameters.read(notebook))
+    return parameters.declared(files.read(notebook))
 
 
-def _checked(plan, defaults):
+def _checked(plan, notebook):
+    chapter = files.read(notebook)
+    defaults, ranges = parameters.declared(chapter), parameters.ranges(chapter)
     for name in set(defaults) & set(COLUMNS):
         raise ValueError(f"parameter {name!r} has the name of a column of the results; rename it")
     if not isinstance(plan, dict):
@@ -387,7 +350,7 @@ def _checked(plan, defaults):
     settings = []
     for point in points if points and grid == [{}] else grid + points:
         for seed in [{"seed": seed} for seed in seeds] or [{}]:
-            setting = parameters.check(fixed | point | seed, defaults)
+            setting = parameters.check(fixed | point | seed, defaults, ranges, notebook.parent)
             if setting in settings:
                 changed = {name: setting[name] for name in fixed | point | seed}
                 raise ValueError(f"the setting {changed} comes twice")
@@ -493,8 +456,8 @@ def _run_one(plan, setting):
         try:
             command = _nursery(plan.notebook, plan.stamp).command
             execute.run(plan.notebook, output, setting, plan.time_limit, command)
-            result["records"] = ledger.read_records(output)
-            if execute.stamp(plan.notebook) != plan.stamp:
+            result["outcomes"] = ledger.outcomes(files.read(output))
+            if stamp.stamp(plan.notebook) != plan.stamp:
                 result["error"] = "the chapter changed during the sweep"
         except execute.KernelDied:
             raise
@@ -508,7 +471,7 @@ def _run_one(plan, setting):
 
 
 @functools.lru_cache(maxsize=1)
-def _nursery(notebook, stamp):
+def _nursery(notebook, _stamp):
     """A process that has imported what the chapter imports; it ends with this worker."""
     environment = os.environ | processor.environment()
     # Dask has its workers hand memory back to the system at once, and so fetch it again at once:
@@ -516,12 +479,12 @@ def _nursery(notebook, stamp):
     environment.pop("MALLOC_TRIM_THRESHOLD_", None)
     # matplotlib reads it when imported; in a kernel started cold, ipykernel has set it by then.
     environment["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-    return warm.Nursery(execute.imports(notebook), environment)
+    return warm.Nursery(stamp.imports(notebook), environment)
 
 
 def _save(plan, setting, result):
     text = json.dumps({"parameters": setting, **result}, indent=1)
-    execute.write(text, plan.folder(setting) / "result.json")
+    files.write(text, plan.folder(setting) / "result.json")
 
 
 def _client(scheduler, workers):
@@ -584,83 +547,21 @@ def _share_of_cores(workers):
 # The table
 
 
-def _table_of(plan):
+def _published(plan):
     return plan.notebook.parent.parent / "sweeps" / "results" / f"{plan.notebook.stem}.csv"
 
 
-def _write_table(plan):
-    table = _frame(plan)
-    table.to_parquet(plan.folder() / "results.parquet", index=False)
-    header = {"stamp": plan.stamp, "settings": execute.digest(plan.settings), "rows": len(table)}
-    path = _table_of(plan)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    execute.write(f"# {json.dumps(header)}\n{_as_csv(table)}", path)
-    return path
-
-
 def _frame(plan):
-    table = pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
-    table["n"] = table["n"].astype("Int64")
-    return table
-
-
-def _as_csv(table):
-    """Only what a second sweep would give again: no times, no digits that depend on processors."""
-    table = table.drop(columns="seconds")
-    for column in ESTIMATES:
-        table[column] = [None if pd.isna(x) else float(f"{x:.3g}") for x in table[column]]
-    return table.to_csv(index=False, lineterminator="\n")
-
-
-def _differing(known, repeated):
-    """Claims whose rows differ between two tables, in their order."""
-    if len(known) != len(repeated):
-        return ["the list of claims"]
-    known, repeated = known.reset_index(drop=True), repeated.reset_index(drop=True)
-    same = (known == repeated) | (known.isna() & repeated.isna())
-    moved = (known[ESTIMATES] - repeated[ESTIMATES]).abs()
-    # Three digits are stored, and none of a rounding error mean anything.
-    allowed = known[ESTIMATES].abs().mul(5e-3).add(1e-9)
-    allowed = allowed.add(TOLERANCE * (known["high"] - known["low"]), axis=0)
-    same[ESTIMATES] |= moved <= allowed
-    return [str(claim) for claim in known.loc[~same.all(axis=1), "claim"].fillna("a failed run")]
+    return pd.DataFrame([row for setting in plan.settings for row in _rows(plan, setting)])
 
 
 def _rows(plan, setting):
     result = _result(plan.folder(setting)) or {"error": "its result was lost"}
     row = {"run": plan.folder(setting).name}
     row |= {k: json.dumps(v) if isinstance(v, list | dict) else v for k, v in setting.items()}
-    row |= dict.fromkeys(COLUMNS[1:]) | {"seconds": result.get("seconds")}
     if "error" in result:
-        return [row | {"verdict": FAILED, "error": result["error"]}]
-    return [
-        row
-        | {"claim": record["id"], "verdict": record["verdict"]}
-        | {"control": record["control"]["outcome"], "estimate": record["estimate"]}
-        | {"low": record["interval"][0], "high": record["interval"][1], "n": record["n"]}
-        for record in result["records"]
-    ]
-
-
-def _parts(path):
-    """The header of a table of results, and the table as text."""
-    try:
-        first, _, rows = Path(path).read_text(encoding="utf-8").partition("\n")
-        header = json.loads(first.removeprefix("# "))
-    except ValueError:
-        raise _no_results(path) from None
-    if not isinstance(header, dict) or not {"stamp", "settings", "rows"} <= header.keys():
-        raise _no_results(path)
-    return header, rows
-
-
-def _no_results(path):
-    stem = Path(path).stem
-    return ValueError(f"{path} is not a whole table of results; write it with 'hb sweep {stem}'")
-
-
-def _root_of(path):
-    return path.resolve().parent.parent.parent
+        return [row | tables.failure(result["error"])]
+    return [row | tables.row(outcome) for outcome in result["outcomes"]]
 
 
 def _given(row, defaults):

@@ -57,7 +57,7 @@ class Nursery:
         address = os.path.join(self._folder.name, "nursery")
         self.command = [sys.executable, "-I", "-S", os.path.abspath(__file__), "stand-in", address]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hblib.warm", "nursery", address, *names],
+            [sys.executable, "-m", "runner.warm", "nursery", address, *names],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -4,17 +4,43 @@ import shutil
 import time
 
 import nbformat
+import yaml
 from nbformat import v4
 from scripts import PATIENCE, ROOT
 
-# A record as a chapter holds it, without the time it takes to import the library.
-RECORD = """
-from IPython.display import display
-record = {
-    "id": "fake.claim", "verdict": "reproduced" if k < 6 else "open", "estimate": 1.23456,
-    "interval": [1.0, 2.0], "n": 8, "control": {"outcome": "met"},
+from hblib.claims import registered_hash
+
+# A register with one claim, and what a chapter holds of it: reproduced where k < 6, otherwise open.
+ENTRY = {
+    "id": "fake.claim",
+    "chapter": "01_a",
+    "source": "ext",
+    "kind": "effect",
+    "statement": "It is large.",
+    "statistic": "its size",
+    "criterion": {"kind": "bound", "aggregate": "mean", "above": 0.5},
+    "control": {
+        "statement": "nothing",
+        "criterion": {"kind": "bound", "aggregate": "max", "below": 0.5},
+    },
+    "verdict_if_met": "reproduced",
 }
-display({"text/plain": record["verdict"], "application/vnd.hblib.claim+json": record}, raw=True)
+# Without the time it takes to import the library.
+ECHO = """
+from IPython.display import display
+class figures:
+    def echo(**values):
+        display({"text/plain": "", "application/vnd.hblib.parameters+json": values}, raw=True)
+""".strip()
+RECORD = f"""
+from IPython.display import display
+def finding(estimate, low, high):
+    return {{"estimate": estimate, "interval": [low, high], "interval_kind": "range", "n": 8}}
+record = {{
+    "id": "fake.claim", "registered": "{registered_hash(ENTRY)}", "mended": None, "note": None,
+    "found": finding(1.23456, 1.0 if k < 6 else 0.25, 2.0), "control": finding(0.0, 0.0, 0.0),
+}}
+display({{"text/plain": "a line", "application/vnd.hblib.claim+json": record}}, raw=True)
 """.strip()
 
 # A cell that says when it starts and ends. The file's name is put together, so that it is not
@@ -39,14 +65,14 @@ class Book:
         compiled = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "hblib", root / "hblib", ignore=compiled)
         shutil.copy(ROOT / "requirements.lock", root)
-        (root / "hblib" / "claims" / "register.yml").write_text("[]")
+        (root / "hblib" / "claims" / "register.yml").write_text(yaml.safe_dump([ENTRY]))
 
     def chapter(self, name, *cells, declared="seed = 0  # any\nk = 5  # 1 to 9", echo=None):
         """Write a chapter with the two cells every chapter has, then `cells`."""
         parameters = v4.new_code_cell(declared, metadata={"tags": ["parameters"]})
         head = [
             v4.new_markdown_cell("# A question?"),
-            v4.new_code_cell("from hblib import figures"),
+            v4.new_code_cell(ECHO),
             parameters,
             v4.new_code_cell(echo or "figures.echo(seed=seed, k=k)"),
         ]

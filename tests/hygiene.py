@@ -1,10 +1,8 @@
 """Rules for a committed chapter: each yields a sentence for everything in it that breaks it."""
 
 import ast
-import io
 import json
 import re
-import tokenize
 
 from runner import parameters
 
@@ -36,15 +34,23 @@ def outputs_are_there(notebook):
 
 
 def parameters_are_literals_with_comments(notebook):
+    """Every parameter has a comment on its meaning, and every one but a boolean a range."""
     try:
-        names = list(parameters.declared(notebook))
+        defaults = parameters.declared(notebook)
+        comments = parameters.comments(notebook)
+        ranges = parameters.ranges(notebook)
     except ValueError as error:
         yield str(error)
         return
-    commented = _commented(parameters.cell_of(notebook).source)
-    for name in names:
-        if name not in commented:
-            yield f"parameter {name!r} has no comment on its meaning and range"
+    for name, default in defaults.items():
+        if not parameters.split(comments[name])[0]:
+            yield f"parameter {name!r} has no comment on its meaning"
+        if name not in ranges and not isinstance(default, bool):
+            yield f"parameter {name!r} has no range at the end of its comment, as in [2 to 20]"
+    try:
+        parameters.check({}, defaults, ranges)
+    except ValueError as error:
+        yield str(error)
 
 
 def parameters_are_echoed(notebook):
@@ -159,21 +165,3 @@ def _called(call):
 def _calls(source, name):
     tree = ast.parse(source)
     return [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == name]
-
-
-def _commented(source):
-    """Names whose assignment has a comment, beside it or in the lines directly above."""
-    comments = {
-        token.start[0]
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT and token.string.strip("# ")
-    }
-    code = {}
-    for statement in ast.parse(source).body:
-        lines = range(statement.lineno, statement.end_lineno + 1)
-        code |= dict.fromkeys(lines, statement)
-    return {
-        statement.targets[0].id
-        for line, statement in code.items()
-        if line in comments or (line - 1 in comments and line - 1 not in code)
-    }

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from scripts import PATIENCE, ROOT
 
 from hblib import claims
-from runner import execute
+from runner import execute, files
 
 pytest.importorskip("otter", reason="no otter-grader: 'make course' installs it")
 from course import grade, notebooks, slides, source  # noqa: E402
@@ -67,7 +67,7 @@ def tab(browser):
 
 
 def test_every_chapter_has_a_source():
-    assert [sheet.chapter for sheet in SHEETS] == [path.stem for path in execute.chapters(ROOT)]
+    assert [sheet.chapter for sheet in SHEETS] == [path.stem for path in files.chapters(ROOT)]
     assert all(sheet.path.stem == sheet.chapter for sheet in SHEETS)
 
 
@@ -344,7 +344,7 @@ def test_no_solution_or_hidden_test_is_in_the_site():
     # A chapter's own code and turns of phrase are no secret: a solution may call what it calls.
     printed = {
         words(line)
-        for path in execute.chapters(ROOT)
+        for path in files.chapters(ROOT)
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "code"
         for line in cell.source.splitlines()

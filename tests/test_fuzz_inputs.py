@@ -110,7 +110,7 @@ def refused(function, *arguments, longest=2000):
 def no_kernel(monkeypatch):
     """What `hb` was about to start."""
     started = []
-    monkeypatch.setattr(execute, "run", lambda *given: started.append(given))
+    monkeypatch.setattr(execute, "run", lambda *given, **more: started.append(given))
     monkeypatch.setattr(execute, "execute", lambda *given, **more: started.append(given) or [])
     monkeypatch.setattr(sweep, "_run", lambda *given: started.append(given))
     return started

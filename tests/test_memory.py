@@ -6,7 +6,7 @@ import sys
 import pytest
 from scripts import ROOT, load
 
-from runner import execute
+from runner import files, stamp
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +39,12 @@ def test_the_peak_is_noted_with_the_stamp(memory, book):
     before = path.read_bytes()
     memory.main(book.root, ["01_a"])
     noted = json.loads((book.root / "book" / "memory.json").read_text())["01_a"]
-    assert noted["stamp"] == execute.stamp(path)
+    assert noted["stamp"] == stamp.stamp(path)
     assert 300 < noted["mib"] < 1000
     assert path.read_bytes() == before
 
 
 def test_every_chapter_has_been_measured_and_needs_at_most_four_gigabytes():
     noted = json.loads((ROOT / "book" / "memory.json").read_text())
-    assert set(noted) == {path.stem for path in execute.chapters(ROOT)}
+    assert set(noted) == {path.stem for path in files.chapters(ROOT)}
     assert all(100 < entry["mib"] < 4096 for entry in noted.values())

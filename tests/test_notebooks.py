@@ -11,9 +11,9 @@ from fake_book import ROOT
 from nbclient import NotebookClient
 from nbformat import v4
 
-from runner import execute
+from runner import execute, files, stamp
 
-CHAPTERS = execute.chapters(ROOT)
+CHAPTERS = files.chapters(ROOT)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -23,7 +23,7 @@ def test_a_committed_chapter_is_clean(path):
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_a_committed_chapter_is_current(path):
-    assert execute.stale(path) == [], f"bring it up to date: hb execute {path.stem}"
+    assert stamp.stale(path) == [], f"bring it up to date: hb execute {path.stem}"
 
 
 # The rules can fail
@@ -35,13 +35,16 @@ def _cell(number, source, *outputs, **metadata):
     )
 
 
+PARAMETERS = "# dimension,\n# [1 to 9]\nk = 5\nlr = 0.1  # step size [above 0]"
+
+
 @pytest.fixture
 def clean():
     echoed = v4.new_output("display_data", {"text/plain": "k = 5", "image/png": "/tmp/"})
     notebook = v4.new_notebook(
         cells=[
             v4.new_markdown_cell("# Is it clean?"),
-            _cell(1, "# dimension,\n# 1 to 9\nk = 5\nlr = 0.1  # step size", tags=["parameters"]),
+            _cell(1, PARAMETERS, tags=["parameters"]),
             _cell(2, "figures.echo(k=k, lr=lr)", echoed),
             _cell(3, "x = 3\nprint(x)", v4.new_output("stream", text="3\n")),
             _cell(4, "x + 1", v4.new_output("execute_result", {"text/plain": "4"})),
@@ -73,8 +76,11 @@ def _html(text):
         (lambda nb: nb.cells[1].update(metadata={}), "exactly one cell tagged"),
         (lambda nb: nb.cells[3].metadata.update(tags=["parameters"]), "exactly one cell tagged"),
         (lambda nb: nb.cells[1].update(source="k = 5  # a\nlr = k / 50  # b"), "not 'lr = k / 50'"),
-        (lambda nb: nb.cells[1].update(source="k = 5  # a\nlr = 0.1"), "'lr' has no comment"),
-        (lambda nb: nb.cells[1].update(source="k = 5\nlr = 0.1  # b"), "'k' has no comment"),
+        (lambda nb: nb.cells[1].update(source="k = 5  # a [odd]\nlr = 0.1"), "'lr' has no comment"),
+        (lambda nb: nb.cells[1].update(source="k = 5  # [odd]\nlr = 0.1  # b"), "'k' has no comm"),
+        (lambda nb: nb.cells[1].update(source="k = 5  # a [odd]\nlr = 0.1  # b"), "'lr' has no r"),
+        (lambda nb: nb.cells[1].update(source="k = 5  # a [even]\nlr = 0.1  # b"), "'k' is 5, its"),
+        (lambda nb: nb.cells[1].update(source="k = 5  # a [ood]\nlr = 0.1  # b"), "[ood] of para"),
         (lambda nb: nb.cells[2].update(source="figures.echo(k=k)"), "echoes ['k'], but"),
         (lambda nb: nb.cells[2].update(source="figures.echo(k=3, lr=lr)"), "echo of 'k' is not"),
         (lambda nb: nb.cells[2].update(source="k"), "echoes its parameters 0 times"),
@@ -108,18 +114,9 @@ def test_web_addresses_and_subfolders_are_no_machine_paths(clean):
 
 # What nbval compares
 
-REGISTER = """
-from hblib import claims
-bound = {"kind": "bound", "aggregate": "max", "below": 1e-9}
-entry = {
-    "id": "fake.claim", "chapter": "01_fake", "source": "ext", "kind": "theorem",
-    "statement": "It is small.", "statistic": "Its size.", "criterion": bound,
-    "control": {"statement": "the other", "criterion": bound},
-    "verdict_if_met": "reproduced",
-}
-""".strip()
 CHECK = """
-claims.check("fake.claim", [2e-15] * 8, control=[3e-12] * 8, register={"fake.claim": entry})
+from hblib import claims
+claims.check("rotation.gd-equivariant", [2e-15] * 8, control=[3e-2] * 8)
 """.strip()
 
 
@@ -128,7 +125,7 @@ def compared(tmp_path_factory):
     """Rerun altered copies of a chapter under nbval; return which of them failed."""
     folder = tmp_path_factory.mktemp("compared")
     notebook = v4.new_notebook(
-        cells=[v4.new_code_cell(cell) for cell in (REGISTER, CHECK, "claims.num(2e-15)")]
+        cells=[v4.new_code_cell(cell) for cell in (CHECK, "claims.num(2e-15)")]
     )
     NotebookClient(notebook, kernel_manager_class=execute.ChapterKernel).execute()
     alterations = {

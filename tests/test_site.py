@@ -15,7 +15,7 @@ import pytest
 from built_site import ROOT, SITE, build, parse, settle
 
 from hblib import claims
-from runner import execute, ledger
+from runner import files, ledger
 
 PHONE = {"width": 390, "height": 844}
 
@@ -106,7 +106,7 @@ def ledger_page(pages):
 
 def test_ledger_has_every_claim_with_its_verdict(ledger_page):
     register = claims.load_register()
-    table = ledger.collect(register, execute.chapters(ROOT)).set_index("id")
+    table = ledger.collect(register, files.chapters(ROOT)).set_index("id")
     rows = {row["id"]: row for row in ledger_page.select("table.hb-ledger tbody tr")}
     assert list(rows) == [claims.ledger_anchor(id) for id in register]
     for id, entry in table.iterrows():

@@ -9,13 +9,13 @@ from bs4 import NavigableString
 from built_site import ROOT, SITE, settle
 
 from hblib import claims
-from runner import execute, ledger
+from runner import files, ledger
 
 
 @pytest.fixture(scope="module")
 def table():
     register = claims.load_register(ROOT / "hblib" / "claims" / "register.yml")
-    return ledger.collect(register, execute.chapters(ROOT)).set_index("id")
+    return ledger.collect(register, files.chapters(ROOT)).set_index("id")
 
 
 def test_question_answer_counts_and_doors_fit_on_one_screen(tab, site):
@@ -50,7 +50,7 @@ def test_no_number_on_the_front_page_is_typed():
 
 def test_summary_has_every_chapter_with_its_figure_and_verdicts(site, pages, table):
     summary = pages["book/findings.html"]
-    written = execute.chapters(ROOT)
+    written = files.chapters(ROOT)
     sections = summary.select("section[id^=found-]")
     assert [section["id"] for section in sections] == [f"found-{path.stem}" for path in written]
     for section, path in zip(sections, written):

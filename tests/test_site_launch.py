@@ -14,7 +14,7 @@ from built_site import ROOT
 from IPython.core.inputtransformer2 import TransformerManager
 from scripts import PATIENCE
 
-from runner import execute
+from runner import files, stamp
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import hb_launch  # noqa: E402
@@ -62,8 +62,8 @@ def test_binder_finds_what_it_needs():
 
 
 def test_colab_gets_a_first_cell_that_installs_what_is_missing(tmp_path, monkeypatch):
-    hb_launch.publish(REPOSITORY, execute.chapters(ROOT), tmp_path)
-    for path in execute.chapters(ROOT):
+    hb_launch.publish(REPOSITORY, files.chapters(ROOT), tmp_path)
+    for path in files.chapters(ROOT):
         chapter = nbformat.read(path, as_version=4)
         copy = nbformat.read(tmp_path / "colab" / path.name, as_version=4)
         nbformat.validate(copy)
@@ -94,8 +94,8 @@ def test_what_colab_installs_brings_everything_a_chapter_imports():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     named = {re.split(r"[<>=~! ]", item)[0] for item in project["project"]["dependencies"]}
     named |= {name.replace("-", "_") for name in named} | {"sklearn", "skimage", "yaml", "hblib"}
-    for path in execute.chapters(ROOT):
-        tops = {name.split(".")[0] for name in execute.imports(path)} - sys.stdlib_module_names
+    for path in files.chapters(ROOT):
+        tops = {name.split(".")[0] for name in stamp.imports(path)} - sys.stdlib_module_names
         # These come with matplotlib and scikit-image, or serve data and models on request only.
         others = {"mpl_toolkits", "pil", "torchvision", "transformers"}
         missing = {top.lower() for top in tops} - named - others
@@ -103,5 +103,5 @@ def test_what_colab_installs_brings_everything_a_chapter_imports():
 
 
 def test_nothing_is_written_without_a_repository(tmp_path):
-    hb_launch.publish("", execute.chapters(ROOT), tmp_path)
+    hb_launch.publish("", files.chapters(ROOT), tmp_path)
     assert not list(tmp_path.iterdir()) and shutil.which("git")

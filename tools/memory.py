@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from runner import execute
+from runner import files, stamp
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,17 +47,17 @@ def peak(command, folder):
 
 def main(root, chosen):
     """Measure the chosen chapters of a book, or all, and write them down with their stamps."""
-    unknown = set(chosen) - {path.stem for path in execute.chapters(root)}
+    unknown = set(chosen) - {path.stem for path in files.chapters(root)}
     if unknown:
         raise SystemExit(f"There is no chapter {', '.join(sorted(unknown))}.")
     notes = root / "book" / "memory.json"
     noted = json.loads(notes.read_text(encoding="utf-8")) if notes.is_file() else {}
     hb = Path(sys.executable).with_name("hb")
-    for path in execute.chapters(root):
+    for path in files.chapters(root):
         if chosen and path.stem not in chosen:
             continue
         found = peak([hb, "run", path.stem], root)
-        noted[path.stem] = {"mib": found, "stamp": execute.stamp(path)}
+        noted[path.stem] = {"mib": found, "stamp": stamp.stamp(path)}
         notes.write_text(json.dumps(noted, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         print(f"{path.stem}: {found} MiB", flush=True)
 

@@ -10,15 +10,13 @@ exit status is 1 if a verdict is not the committed one.
 
 import argparse
 import importlib.metadata
-import io
-import json
 import os
 import platform
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runner import ledger, processor
+from runner import processor
 
 os.environ.update(processor.environment())  # before anything below loads its kernels
 
@@ -28,7 +26,7 @@ import torch  # noqa: E402
 from threadpoolctl import threadpool_info  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from runner import execute  # noqa: E402
+from runner import execute, files, ledger, stamp, tables  # noqa: E402
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "gensim", "scikit-image")
 
@@ -63,41 +61,35 @@ def processor_name():
 
 def reproduce(notebook, folder):
     """Execute one chapter elsewhere; a row for each claim, or one that says why it failed."""
-    row = {"chapter": notebook.stem, "stamp": execute.stamp(notebook)}
+    row = {"chapter": notebook.stem, "stamp": stamp.stamp(notebook)}
     try:
         execute.run(notebook, folder / notebook.name)
     except execute.ChapterError as error:
-        return [row | {"claim": "", "verdict": "failed", "error": str(error)}]
-    return [
-        row
-        | {"claim": record["id"], "verdict": record["verdict"]}
-        | {"estimate": record["estimate"], "n": record["n"]}
-        | dict(zip(("low", "high"), record["interval"]))
-        for record in ledger.read_records(folder / notebook.name)
-    ]
+        return [row | tables.failure(str(error))]
+    found = ledger.outcomes(files.read(folder / notebook.name))
+    return [row | tables.row(outcome) for outcome in found]
 
 
 def stored(path, here, others_than):
     """Rows that an earlier run in the same surroundings stored of other chapters."""
     if not path.is_file():
         return []
-    first, _, rest = path.read_text(encoding="utf-8").partition("\n")
-    if json.loads(first.removeprefix("# ")) != here:
+    about, table = tables.read(path)
+    if {name: about.get(name) for name in here} != here:
         return []
-    rows = pd.read_csv(io.StringIO(rest), keep_default_na=False).to_dict("records")
-    return [row for row in rows if row["chapter"] not in others_than]
+    return table[~table["chapter"].isin(others_than)].to_dict("records")
 
 
-def flipped(rows, notebooks):
+def flipped(rows, root, notebooks):
     """Sentences on verdicts that are not the committed ones."""
-    committed = {r["id"]: r["verdict"] for path in notebooks for r in ledger.read_records(path)}
-    found = {row["claim"]: row["verdict"] for row in rows if row["verdict"] != "failed"}
-    said = [row["error"] for row in rows if row["verdict"] == "failed"]
-    said += [
-        f"{claim}: {found[claim]} here, {verdict} in the book"
-        for claim, verdict in committed.items()
-        if claim in found and found[claim] != verdict
-    ]
+    register = files.register(root)
+    said = [row["error"] for row in rows if row["error"]]
+    found = {row["claim"]: tables.record(row, register) for row in rows if not row["error"]}
+    for path in notebooks:
+        for record in ledger.read_records(path, register):
+            here = found.get(record.id)
+            if here is not None and here.verdict != record.verdict:
+                said.append(f"{record.id}: {here.verdict} here, {record.verdict} in the book")
     return said
 
 
@@ -108,9 +100,9 @@ def main(arguments=None):
     parser.add_argument("--chapters", nargs="+", default=[], metavar="CH", help="only these again")
     parser.add_argument("--about", required=True, help="what is different here, for the page")
     options = parser.parse_args(arguments)
-    root = execute.find_root()
-    notebooks = [execute.find_chapter(root, name) for name in options.chapters]
-    notebooks = notebooks or execute.chapters(root)
+    root = files.find_root()
+    notebooks = [files.find_chapter(root, name) for name in options.chapters]
+    notebooks = notebooks or files.chapters(root)
     threads = int(processor.environment()[processor.THREADS[0]])
 
     folder = root / "_build" / "reproductions" / options.label
@@ -121,16 +113,12 @@ def main(arguments=None):
         for found in tqdm(done, total=len(notebooks), unit="chapter"):
             rows += found
 
-    said = flipped(rows, notebooks)
+    said = flipped(rows, root, notebooks)
     path = root / "book" / "reproductions" / f"{options.label}.csv"
     here = surroundings(options.about, threads)
     others = stored(path, here, {notebook.stem for notebook in notebooks})
     table = pd.DataFrame(rows + others).sort_values("chapter", kind="stable")
-    text = io.StringIO()
-    text.write(f"# {json.dumps(here)}\n")
-    table.to_csv(text, index=False, lineterminator="\n", float_format="%.4g")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    execute.write(text.getvalue(), path)
+    tables.write(path, here, table)
     print("\n".join(said) or f"all {len(rows)} verdicts are the committed ones")
     return int(bool(said))
 

@@ -15,7 +15,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from hblib import claims
-from runner import execute, ledger, parameters, sweep
+from runner import files, ledger, parameters, stamp, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,8 @@ class Sweep:
     """
 
     def __init__(self, path):
-        self.results = sweep.read_results(path)
+        self.results = sweep.judged(path)
         self.stale = "; ".join(sweep.stale(path))
-        self.origin = sweep.origin(path)
         chapter = path.parents[2] / "notebooks" / f"{path.stem}.ipynb"
         declared = parameters.declared(nbformat.read(chapter, as_version=4))
         self.stability = sweep.stability(path) if {*declared} <= {*self.results} else {}
@@ -43,7 +42,7 @@ class Sweep:
     @property
     def grid(self):
         """Parameter -> values, of those that vary."""
-        names = [name for name in self.results if name not in sweep.COLUMNS]
+        names = [name for name in self.results if name not in (*sweep.COLUMNS, "verdict")]
         values = {name: list(self.results[name].unique()) for name in names}
         return {name: found for name, found in values.items() if len(found) > 1}
 
@@ -53,11 +52,11 @@ class Evidence:
 
     def __init__(self, root):
         self.root = Path(root)
-        self.register = claims.load_register(self.root / "hblib" / "claims" / "register.yml")
-        self.chapters = execute.chapters(self.root)
+        self.register = files.register(self.root)
+        self.chapters = files.chapters(self.root)
         self.table = ledger.collect(self.register, self.chapters)
         self.counts = ledger.count_verdicts(self.table)
-        self.stale = {path.stem: "; ".join(execute.stale(path)) for path in self.chapters}
+        self.stale = {path.stem: "; ".join(stamp.stale(path)) for path in self.chapters}
         results = sorted((self.root / "sweeps" / "results").glob("*.csv"))
         self.sweeps = {path.stem: Sweep(path) for path in results}
         self.stability = {
@@ -91,8 +90,8 @@ def begin(app):
 def evidence(env):
     """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
-    sources = [root / "hblib" / "claims" / "register.yml", root / "requirements.lock"]
-    sources += [*Path(__file__).parent.glob("hb_*.py"), *(root / "hblib").glob("*.py")]
+    sources = [root / files.REGISTER, root / "requirements.lock"]
+    sources += [*Path(__file__).parent.glob("hb_*.py"), *(root / "hblib" / "claims").glob("*.py")]
     known = _evidence(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():
         # A missing file counts as changed, so that a new chapter or sweep is noticed.

@@ -1,9 +1,9 @@
 """Render two kinds of notebook output that MyST-NB does not know.
 
 A picture whose output metadata carry ``alt`` and ``caption`` becomes a figure with alternative text
-and a caption (MyST, so that it may hold mathematics); one without is an error. Data that `hblib`
-leaves for its own tools, such as claim records, have a card or table beside them and render as
-nothing.
+and a caption (MyST, so that it may hold mathematics); one without is an error. What a chapter found
+of a claim becomes a card, with the verdict that follows from the register as it is now; other data
+that `hblib` leaves for its own tools have HTML beside them and render as nothing.
 
 MyST-NB finds `OutputRenderer` by the entry point in ``hb_site.dist-info`` beside this file: the
 folder is on the import path of the build and of nothing else.
@@ -11,6 +11,7 @@ folder is on the import path of the build and of nothing else.
 
 import base64
 import io
+import posixpath
 
 from docutils import nodes
 from myst_nb.core.render import MimeData, MimeRenderPlugin
@@ -18,7 +19,10 @@ from PIL import Image
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
-OUR_DATA = "application/vnd.hblib."
+from hblib import claims
+from runner import files, ledger
+
+SUMMARY = claims.mime("summary")
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
 
 logger = logging.getLogger(__name__)
@@ -31,13 +35,26 @@ def classes(png):
     return ["hb-figure", "hb-drawing"] if white > 0.5 else ["hb-figure"]
 
 
+def verdicts(env, data):
+    """The card of a claim, or the table of a chapter's claims, as HTML."""
+    register = files.register(env.srcdir)
+    if data.mime_type == claims.MIME:
+        page = posixpath.relpath("book/ledger.html", posixpath.dirname(env.docname))
+        return claims.card_html(claims.Record.from_dict(data.content, register), ledger=page)
+    env.note_dependency(str(claims.REGISTER))
+    known = {r.id: r for r in ledger.read_records(env.doc2path(env.docname), register)}
+    return claims.summary_html(known[id] for id in data.content["claims"])
+
+
 class OutputRenderer(MimeRenderPlugin):
     """MyST-NB's hook for MIME types."""
 
     @staticmethod
     def handle_mime(renderer, data: MimeData, inline: bool):
         """Return the nodes for one MIME type of one output, or None to leave it to MyST-NB."""
-        if data.mime_type.startswith(OUR_DATA):
+        if data.mime_type in (claims.MIME, SUMMARY):
+            return [nodes.raw("", verdicts(renderer.renderer.sphinx_env, data), format="html")]
+        if claims.kind_of(data.mime_type):
             return []
         if inline or data.mime_type not in PICTURES:
             return None

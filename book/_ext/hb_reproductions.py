@@ -1,32 +1,24 @@
 """How the chapters came out on other machines, with other releases, kernels and threads."""
 
-import json
-
 import pandas as pd
 from docutils import nodes
 from hb_evidence import EvidenceDirective
 from hb_html import simple_table, tag
 from hb_status import recorded
 
-from runner import ledger
+from runner import ledger, tables
 
 
-def read(path):
-    """Surroundings and rows of one reproduction (see tools/reproduce.py)."""
-    with open(path, encoding="utf-8") as lines:
-        about = json.loads(next(lines).removeprefix("# "))
-    return about, pd.read_csv(path, skiprows=1, keep_default_na=False)
-
-
-def compared(rows, committed):
+def compared(rows, committed, register):
     """Rows of the chapters as they are now, beside the committed records of the same claims.
 
     Parameters
     ----------
     rows : DataFrame
         Of one reproduction.
-    committed : dict of str to (str, dict)
+    committed : dict of str to (str, Record)
         Claim -> stamp of its chapter and record.
+    register : dict
 
     Returns
     -------
@@ -35,14 +27,16 @@ def compared(rows, committed):
         in widths of the committed interval; NaN where the interval has no width.
     """
     found = []
-    for row in rows.itertuples(index=False):
-        stamp, record = committed.get(row.claim, (None, None))
-        if row.stamp != stamp:
+    for row in rows.to_dict("records"):
+        stamp, record = committed.get(row["claim"], (None, None))
+        here = tables.record(row, register)
+        if row["stamp"] != stamp or here is None:
             continue
-        low, high = record["interval"]
+        low, high = record.found.interval
         width = high - low
-        shift = abs(float(row.estimate) - record["estimate"]) / width if width > 0 else float("nan")
-        found.append((row.claim, row.verdict, record["verdict"], shift))
+        moved = abs(here.found.estimate - record.found.estimate)
+        shift = moved / width if width > 0 else float("nan")
+        found.append((record.id, here.verdict, record.verdict, shift))
     return pd.DataFrame(found, columns=["claim", "verdict", "committed", "shift"])
 
 
@@ -53,12 +47,14 @@ class Reproductions(EvidenceDirective):
         committed = {}
         for path in known.chapters:
             stamp = recorded(path).get("stamp")
-            committed |= {record["id"]: (stamp, record) for record in ledger.read_records(path)}
+            found = ledger.read_records(path, known.register)
+            committed |= {record.id: (stamp, record) for record in found}
         rows = []
         for path in sorted((known.root / "book" / "reproductions").glob("*.csv")):
             self.env.note_dependency(str(path))
-            about, table = read(path)
-            rows.append(self.row(known, about, compared(table, committed), len(committed)))
+            about, table = tables.read(path)
+            found = compared(table, committed, known.register)
+            rows.append(self.row(known, about, found, len(committed)))
         if not rows:
             return [nodes.paragraph("", "No reproduction has been committed yet.")]
         head = ("What is different", "Surroundings", "Same verdict", "Estimates move by")

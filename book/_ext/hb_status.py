@@ -17,7 +17,7 @@ from hb_evidence import EvidenceDirective, title_of
 from hb_html import badge, simple_table, tag
 from sphinx.util.docutils import SphinxDirective
 
-from runner import execute
+from runner import files
 
 MAIN_PACKAGES = """
     numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book
@@ -107,8 +107,8 @@ class Provenance(EvidenceDirective):
             short(file_hash(path)),
             short(inputs.get("code", "")),
             short(inputs.get("register", "")),
-            tag("div", short(execute.digest(modules)), folded(f"{len(modules)} modules", modules)),
-            tag("div", short(execute.digest(lock)), folded(f"{len(lock)} releases", releases)),
+            tag("div", short(files.digest(modules)), folded(f"{len(modules)} modules", modules)),
+            tag("div", short(files.digest(lock)), folded(f"{len(lock)} releases", releases)),
             folded(f"{len(data)} files", data) if data else "none",
         ]
 
@@ -189,13 +189,6 @@ class SweepStability(EvidenceDirective):
             "In the strips a full bar is a setting in which the verdict held, an open one a "
             "setting in which it did not; settings are in the order of the grid.",
         )
-        if "checked" in swept.origin:
-            section += nodes.paragraph(
-                "",
-                "The library was edited after this sweep, in ways that should change no result: "
-                f"{swept.origin['checked']} of the runs, drawn at random, were repeated with it as "
-                "it is now, and came out with the same verdicts.",
-            )
         rows = [
             self.claim(table.loc[id], id, found, swept.results)
             for id, found in swept.stability.items()

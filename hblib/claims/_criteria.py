@@ -1,7 +1,7 @@
 """Criteria: how a sample of measurements settles a registered claim.
 
-A criterion is a small mapping, fixed in ``hblib/claims/register.yml`` before anything is measured. There are
-five kinds and no others:
+A criterion is a small mapping, fixed in the register before anything is measured. There are five
+kinds and no others:
 
 =============  ==================================================================================
 kind           met when
@@ -17,8 +17,10 @@ kind           met when
 `exact`        every single value equals ``value``
 =============  ==================================================================================
 
-Its outcome is ``met``, ``not met`` (the interval lies on the wrong side) or ``undecided`` (the
-interval straddles the threshold, or the sample is too small to say).
+`measure` makes a `Finding` of a sample: estimate, interval, size. Findings are what notebooks and
+tables store. `settle` reads off a finding whether the criterion is ``met``, ``not met`` (the
+interval lies on the wrong side) or ``undecided`` (the interval straddles the threshold, or the
+sample is too small to say); that is derived anew whenever it is needed, and stored nowhere.
 
 Intervals are scipy's: bias-corrected and accelerated bootstrap (BCa) for a mean or a median, the
 exact binomial interval of Clopper and Pearson for a proportion. A maximum or a minimum over
@@ -39,7 +41,6 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from scipy import stats
 
 LEVEL = 0.95
 ALPHA = 0.05
@@ -68,11 +69,10 @@ _CHOICES = {"side": ("above", "below"), "direction": ("increasing", "decreasing"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a criterion says of a sample.
+    """What a sample amounts to under a criterion.
 
     Attributes
     ----------
-    outcome : {"met", "not met", "undecided"}
     estimate : float
         The aggregate; for `ordering` the weakest step, for `exact` the value farthest off.
     interval : list of two floats
@@ -82,7 +82,6 @@ class Finding:
         Number of values (rows for `ordering`).
     """
 
-    outcome: str
     estimate: float
     interval: list[float]
     interval_kind: str
@@ -184,8 +183,8 @@ def in_words(criterion: Mapping) -> str:
     return f"every value equals {_number(c['value'])}"
 
 
-def judge(criterion: Mapping, sample, where: str) -> Finding:
-    """Settle one criterion by one sample.
+def measure(criterion: Mapping, sample, where: str) -> Finding:
+    """Sum up a sample as its criterion asks for.
 
     Parameters
     ----------
@@ -209,47 +208,70 @@ def judge(criterion: Mapping, sample, where: str) -> Finding:
 
     Examples
     --------
-    >>> judge({"kind": "bound", "aggregate": "max", "below": 1e-9}, [1e-15, 3e-15], "x").outcome
-    'met'
+    >>> measure({"kind": "bound", "aggregate": "max", "below": 1e-9}, [1e-15, 3e-15], "x").estimate
+    3e-15
     """
     kind, aggregate = criterion["kind"], criterion.get("aggregate")
     x = _as_sample(sample, kind, aggregate, where)
     n = len(x)
     if kind == "exact":
-        value = criterion["value"]
-        outcome = "met" if np.all(x == value) else "not met"
-        worst = x[np.argmax(np.abs(x - value))]
-        return Finding(outcome, float(worst), _range(x), "range of the values", n)
+        worst = x[np.argmax(np.abs(x - criterion["value"]))]
+        return Finding(float(worst), _range(x), "range of the values", n)
     if aggregate in ("max", "min"):
         estimate = float(x.max() if aggregate == "max" else x.min())
-        outcome = _against_bound(criterion, estimate, estimate)
-        return Finding(outcome, estimate, _range(x), "range of the values", n)
+        return Finding(estimate, _range(x), "range of the values", n)
     if kind == "ordering":
-        return _judge_ordering(criterion, x, where)
+        return _measure_ordering(criterion, x, where)
 
     level = 1 - 2 * ALPHA if kind == "equivalence" else LEVEL
-    estimate, (low, high), label = confidence_interval(x, aggregate, level, where)
+    estimate, interval, label = confidence_interval(x, aggregate, level, where)
+    return Finding(estimate, list(interval), label, n)
+
+
+def settle(criterion: Mapping, finding: Finding) -> str:
+    """Read off a finding whether its criterion is met.
+
+    Parameters
+    ----------
+    criterion : mapping
+        The one under which the finding was made.
+    finding : Finding
+
+    Returns
+    -------
+    {"met", "not met", "undecided"}
+
+    Examples
+    --------
+    >>> bound = {"kind": "bound", "aggregate": "mean", "below": 1}
+    >>> settle(bound, Finding(0.9, [0.7, 1.1], "95 % interval", 20))
+    'undecided'
+    """
+    kind, aggregate = criterion["kind"], criterion.get("aggregate")
+    low, high = finding.interval
+    if kind == "exact":
+        return "met" if finding.estimate == criterion["value"] else "not met"
+    if aggregate in ("max", "min"):
+        return _against_bound(criterion, finding.estimate, finding.estimate)
+    if _too_small(finding.n, aggregate):
+        return "undecided"
+    if kind == "ordering":
+        return "met" if low > 0 else "not met" if high <= 0 else "undecided"
     if kind == "bound":
-        outcome = _against_bound(criterion, low, high)
-    elif kind == "equivalence":
+        return _against_bound(criterion, low, high)
+    if kind == "equivalence":
         distance_low, distance_high = low - criterion["value"], high - criterion["value"]
         if max(-distance_low, distance_high) < criterion["margin"]:
-            outcome = "met"
-        elif distance_low >= criterion["margin"] or distance_high <= -criterion["margin"]:
-            outcome = "not met"
-        else:
-            outcome = "undecided"
-    elif "contains" in criterion:
-        outcome = "met" if low <= criterion["contains"] <= high else "not met"
-    else:
-        value = criterion["excludes"]
-        above, below = low > value, high < value
-        met = {"above": above, "below": below, None: above or below}[criterion.get("side")]
-        wrong = {"above": high <= value, "below": low >= value, None: low == high == value}
-        outcome = "met" if met else "not met" if wrong[criterion.get("side")] else "undecided"
-    if _too_small(n, aggregate):
-        outcome = "undecided"
-    return Finding(outcome, estimate, [low, high], label, n)
+            return "met"
+        outside = distance_low >= criterion["margin"] or distance_high <= -criterion["margin"]
+        return "not met" if outside else "undecided"
+    if "contains" in criterion:
+        return "met" if low <= criterion["contains"] <= high else "not met"
+    value = criterion["excludes"]
+    above, below = low > value, high < value
+    met = {"above": above, "below": below, None: above or below}[criterion.get("side")]
+    wrong = {"above": high <= value, "below": low >= value, None: low == high == value}
+    return "met" if met else "not met" if wrong[criterion.get("side")] else "undecided"
 
 
 def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str = "sample"):
@@ -282,6 +304,8 @@ def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str 
     Association 82, doi 10.1080/01621459.1987.10478410.
     Clopper and Pearson (1934), Biometrika 26, doi 10.1093/biomet/26.4.404.
     """
+    from scipy import stats  # takes seconds, and most of what reads records needs no interval
+
     if aggregate not in ("mean", "median", "proportion"):
         raise ValueError(f"aggregate must be mean, median or proportion, got {aggregate!r}")
     if not 0 < level < 1:
@@ -315,25 +339,19 @@ def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str 
     return estimate, (float(ci.low), float(ci.high)), f"{percent} interval ({method} bootstrap)"
 
 
-def _judge_ordering(criterion: Mapping, x: np.ndarray, where: str) -> Finding:
-    # All steps must hold, so no correction for several tests is due (intersection-union test).
+def _measure_ordering(criterion: Mapping, x: np.ndarray, where: str) -> Finding:
+    # All steps must hold, so no correction for several tests is due (intersection-union test). The
+    # weakest decides: a step the wrong way if there is one, otherwise the one that could be least.
     sign = 1 if criterion["direction"] == "increasing" else -1
     steps = [
         confidence_interval(sign * step, criterion["aggregate"], LEVEL, where)
         for step in np.diff(x, axis=1).T
     ]
-    weakest = min(range(len(steps)), key=lambda i: steps[i][1][0])
-    if len(x) < MIN_N:
-        outcome = "undecided"
-    elif all(low > 0 for _, (low, _), _ in steps):
-        outcome = "met"
-    elif any(high <= 0 for _, (_, high), _ in steps):
-        outcome = "not met"
-    else:
-        outcome = "undecided"
+    wrong = any(high <= 0 for _, (_, high), _ in steps)
+    weakest = min(range(len(steps)), key=lambda i: steps[i][1][wrong])
     estimate, interval, label = steps[weakest]
     label += f" of the weakest step, column {weakest + 1} to {weakest + 2}"
-    return Finding(outcome, estimate, list(interval), label, len(x))
+    return Finding(estimate, list(interval), label, len(x))
 
 
 def _against_bound(criterion: Mapping, low: float, high: float) -> str:

@@ -1,17 +1,20 @@
 """The parameters that the results of a page belong to."""
 
+from __future__ import annotations
+
 import html
 import math
+from typing import Any
 
 from IPython.display import display
 
-from hblib.claims import mime
-
-MIME = mime("parameters")
+from hblib.claims import Output, mime
 
 
-def echo(**values):
-    """Display the parameters a chapter really uses.
+def echo(**values: Any) -> None:
+    """Display the parameters that a run of a chapter uses, as a table and as data.
+
+    The runner compares them with what it was asked for.
 
     Parameters
     ----------
@@ -22,6 +25,12 @@ def echo(**values):
     ------
     ValueError
         If no value is given, or one has no JSON form.
+
+    Examples
+    --------
+    >>> echo(seed=0, rates=[0.1, 0.2])
+    seed = 0
+    rates = [0.1, 0.2]
     """
     if not values:
         raise ValueError("echo() needs the chapter's parameters, for example echo(seed=seed)")
@@ -38,10 +47,10 @@ def echo(**values):
     )
     table = f"<table><caption>Parameters of this run</caption><tbody>{rows}</tbody></table>"
     text = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    display({"text/plain": text, "text/html": table, MIME: values}, raw=True)
+    display(Output({"text/plain": text, "text/html": table, mime("parameters"): values}))
 
 
-def _is_plain(value):
+def _is_plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

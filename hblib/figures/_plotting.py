@@ -1,4 +1,4 @@
-"""One look for all figures and tables, and the four kinds of picture that the chapters share.
+"""One look for all figures and tables, and the kinds of picture that several chapters share.
 
 Pictures are drawn on solid white, on light pages and on dark ones: a transparent figure would need
 colours that read on both, which none of the colour-blind-safe hues does, and would turn unreadable
@@ -8,19 +8,29 @@ A figure reaches the page by `show`, an explorable one by `explorable`, a table 
 demands a caption, and pictures also a text alternative, so that none can be forgotten.
 """
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.text import Text
+from numpy.typing import ArrayLike
 
-from hblib.claims import _outputs as outputs
-from hblib.claims._outputs import text_to_html
+from hblib._checks import as_array
+from hblib.claims import Output, mime, shown, stored, text_to_html
+from hblib.claims._outputs import Num, is_number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # M. Okabe and K. Ito, "Color Universal Design" (2008), https://jfly.uni-koeln.de/color/. Their
 # yellow is left out: as a line on white it cannot be seen.
@@ -33,7 +43,7 @@ MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 DPI = 144
 MAX_WIDTH = 7.0  # inches
-# A phone of 390 CSS pixels leaves so many to a figure; text less high is not readable there.
+# A phone 390 CSS pixels wide leaves this many to a figure; smaller text is not readable there.
 PHONE_WIDTH, MIN_TEXT_HEIGHT = 358, 7.5
 
 _STYLE = {
@@ -64,11 +74,12 @@ _STYLE = {
 }
 
 
-def use_style():
+def use_style() -> None:
     """Set matplotlib's defaults to the book's look; call it in the first cell of a chapter.
 
     Examples
     --------
+    >>> import matplotlib.pyplot as plt
     >>> use_style()
     >>> plt.rcParams["font.size"]
     12.0
@@ -79,7 +90,7 @@ def use_style():
 # --- to the page ---------------------------------------------------------------------------------
 
 
-def show(fig, caption, alt):
+def show(fig: Figure, caption: str, alt: str) -> None:
     """Display a figure with its caption and text alternative, then close it.
 
     Parameters
@@ -112,18 +123,24 @@ def show(fig, caption, alt):
     png = _png(fig)
     width = round(96 * fig.get_figwidth())  # CSS pixels; the picture itself is 1.5 times finer
     display(
-        outputs.Output(
+        Output(
             {
                 "image/png": base64.b64encode(png).decode("ascii"),
                 "text/plain": f"Figure: {alt}",
-                outputs.mime("figure"): {"width": width},
+                mime("figure"): {"width": width},
             },
             {"image/png": {"alt": alt, "caption": caption, "width": width}},
         )
     )
 
 
-def explorable(kind, data, caption, alt, fallback=None):
+def explorable(
+    kind: str,
+    data: Mapping[str, Any],
+    caption: str,
+    alt: str,
+    fallback: Figure | None = None,
+) -> None:
     """Display a figure that the reader can act on, drawn by the site's script from stored data.
 
     Parameters
@@ -131,8 +148,9 @@ def explorable(kind, data, caption, alt, fallback=None):
     kind : str
         Which drawing; a name registered in the site's ``hb-fig`` scripts, such as ``rotation-2d``.
     data : dict
-        Everything that the drawing needs: numbers, strings, lists, dicts and arrays. Floats are
-        stored with 4 significant digits, and as 0 below a billionth of their array's largest.
+        Everything that the drawing needs: numbers, strings, lists, dicts, arrays and tensors.
+        Floats are stored with 4 significant digits, and as 0 below a billionth of their array's
+        largest.
     caption : str
         What the figure shows and what to try; may hold ``$math$``.
     alt : str
@@ -140,8 +158,14 @@ def explorable(kind, data, caption, alt, fallback=None):
     fallback : matplotlib.figure.Figure, optional
         Still picture for readers without scripts and for print; by default they get `alt`.
 
+    Raises
+    ------
+    ValueError
+        If caption or alternative are missing as in `show`, or `data` holds NaN or infinity.
+
     Examples
     --------
+    >>> import numpy as np
     >>> explorable("rotation-2d", {"A": np.eye(2), "B": np.eye(2)}, caption="Turn the axes.",
     ...            alt="Two points in the plane and two axes that can be turned.")
     Explorable figure: Two points in the plane and two axes that can be turned.
@@ -152,35 +176,35 @@ def explorable(kind, data, caption, alt, fallback=None):
     else:
         source = base64.b64encode(_png(fallback)).decode("ascii")
         still = f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}">'
-    stored = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False)
-    stored = stored.replace("<", "\\u003c")  # no text of ours may end the script element
+    script = json.dumps(_rounded(data), separators=(",", ":"), allow_nan=False)
+    script = script.replace("<", "\\u003c")  # no text of ours may end the script element
     page = (
         f'<figure class="hb-figure"><hb-fig kind="{html.escape(kind)}" role="group" '
-        f'aria-label="{html.escape(alt)}"><script type="application/json">{stored}</script>'
+        f'aria-label="{html.escape(alt)}"><script type="application/json">{script}</script>'
         f'<div class="hb-fig-still">{still}</div></hb-fig>'
         f"<figcaption>{text_to_html(caption)}</figcaption></figure>"
     )
     fields = {"kind": kind, "fields": sorted(map(str, data))}
     display(
-        outputs.Output(
+        Output(
             {
                 "text/html": page,
                 "text/plain": f"Explorable figure: {alt}",
-                outputs.mime("explorable"): fields,
+                mime("explorable"): fields,
             }
         )
     )
 
 
-def table(frame, caption, formats=None):
+def table(frame: pd.DataFrame, caption: str, formats: Mapping[str, str] | None = None) -> None:
     """Display a data frame as a table that screen readers can read and notebook tests compare.
 
     Parameters
     ----------
     frame : pandas.DataFrame
         Its index becomes the row headers; a plain 0, 1, 2, ... is left out and the first column
-        taken instead. Floating-point numbers are measured; counts and text that are belong in
-        `hblib.claims.num` and `hblib.claims.varying`.
+        taken instead. Floating-point numbers count as measured; mark whole numbers and text that
+        were measured with `hblib.claims.num` and `hblib.claims.varying`.
     caption : str
         What the table shows; may hold ``$math$``, as may cells of text.
     formats : dict of str to str, optional
@@ -199,6 +223,7 @@ def table(frame, caption, formats=None):
 
     Examples
     --------
+    >>> import pandas as pd
     >>> frame = pd.DataFrame({"rule": ["SGD", "Adam"], "steps": [10, 10], "defect": [0.0, 0.71828]})
     >>> table(frame, caption="Defect by rule.")
     Defect by rule.
@@ -206,6 +231,8 @@ def table(frame, caption, formats=None):
     SGD | 10 | 0
     Adam | 10 | 0.718
     """
+    import pandas as pd
+
     if not caption.strip():
         raise ValueError("caption must not be empty")
     if frame.empty:
@@ -221,14 +248,13 @@ def table(frame, caption, formats=None):
         frame = frame.reset_index(names=frame.index.name or "")
     columns = list(frame.columns)
     numeric = [
-        all(outputs.is_number(value) or isinstance(value, outputs.Num) for value in frame[c])
-        for c in columns
+        all(is_number(value) or isinstance(value, Num) for value in frame[c]) for c in columns
     ]
     cells = [
-        [outputs.stored(value, formats.get(column)) for column, value in zip(columns, row)]
+        [stored(value, formats.get(column)) for column, value in zip(columns, row)]
         for row in frame.itertuples(index=False, name=None)
     ]
-    rows = [[(_cell_html(cell), outputs.shown(cell)) for cell in row] for row in cells]
+    rows = [[(_cell_html(cell), shown(cell)) for cell in row] for row in cells]
 
     def element(tag, j, content, scope=""):
         align = ' style="text-align: right"' if numeric[j] else ""
@@ -253,28 +279,24 @@ def table(frame, caption, formats=None):
     )
     lines = [caption, " | ".join(map(str, columns))]
     lines += [" | ".join(text for _, text in row) for row in rows]
-    stored = {"columns": [str(c) for c in columns], "rows": cells}
-    display(
-        outputs.Output(
-            {"text/html": page, "text/plain": "\n".join(lines), outputs.mime("table"): stored}
-        )
-    )
+    data = {"columns": [str(c) for c in columns], "rows": cells}
+    display(Output({"text/html": page, "text/plain": "\n".join(lines), mime("table"): data}))
 
 
-def _cell_html(cell):
+def _cell_html(cell: str | dict[str, str]) -> str:
     if isinstance(cell, dict) and "number" in cell:
         return f'<data class="hb-num" value="{cell["number"]}">{cell["number"]}</data>'
-    return text_to_html(outputs.shown(cell))
+    return text_to_html(shown(cell))
 
 
-def _check_words(caption, alt):
+def _check_words(caption: str, alt: str) -> None:
     if not caption.strip():
         raise ValueError("caption must not be empty")
     if len(alt.strip()) < 20:
         raise ValueError(f"alt must describe the figure in at least 20 characters, got {alt!r}")
 
 
-def _png(fig):
+def _png(fig: Figure) -> bytes:
     """Check that a figure is readable on a phone, close it and return it as PNG."""
     plt.close(fig)
     width = fig.get_figwidth()
@@ -295,8 +317,11 @@ def _png(fig):
     return buffer.getvalue()
 
 
-def _rounded(data):
+def _rounded(data: Any) -> Any:
     """Copy data for JSON, floats to 4 significant digits."""
+    if hasattr(data, "detach"):  # a tensor
+        floats = data.is_floating_point()
+        data = as_array("data", data, finite=False) if floats else data.cpu().numpy()
     if isinstance(data, dict):
         return {str(key): _rounded(value) for key, value in data.items()}
     if isinstance(data, np.ndarray):
@@ -317,15 +342,15 @@ def _rounded(data):
 # --- pictures that chapters share ----------------------------------------------------------------
 
 
-def digit_gallery(images, row_titles):
+def digit_gallery(images: ArrayLike, row_titles: Sequence[str]) -> Figure:
     """Rows of small pictures, for instance the digits that a unit responds to most.
 
     Parameters
     ----------
     images : array_like of shape (n_rows, n_columns, height, width)
-        Grey values; the largest of all is drawn black, 0 white.
+        Grey values on any scale, 0 to 255 or 0 to 1; the largest of all is drawn black, 0 white.
     row_titles : list of str
-        One title a row, written above it.
+        One title per row, written above it.
 
     Returns
     -------
@@ -333,15 +358,16 @@ def digit_gallery(images, row_titles):
 
     Examples
     --------
+    >>> import numpy as np
     >>> fig = digit_gallery(np.ones((2, 10, 8, 8)), ["Unit 1", "Unit 1 after a rotation"])
     >>> len(fig.axes)
     2
     """
-    images = np.asarray(images, dtype=float)
+    images = as_array("images", images).astype(np.float64)
     if images.ndim != 4 or len(row_titles) != len(images):
         raise ValueError(
-            "images must have the shape (n_rows, n_columns, height, width) with one of row_titles "
-            f"a row, got {images.shape} and {len(row_titles)} titles"
+            "images must have the shape (n_rows, n_columns, height, width), with one title per "
+            f"row, got {images.shape} and {len(row_titles)} titles"
         )
     n_rows, n_columns, height, width = images.shape
     # One row is one image of all its pictures side by side, with a white gap of one pixel.
@@ -356,55 +382,20 @@ def digit_gallery(images, row_titles):
     return fig
 
 
-def heatmaps(matrices, label):
-    """Matrices as small maps of colour on one common scale.
-
-    Parameters
-    ----------
-    matrices : dict of str to array_like
-        At most 4 two-dimensional arrays by title. With a negative entry anywhere the colours
-        diverge around 0, else they start from 0.
-    label : str
-        What the colour means.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Examples
-    --------
-    >>> fig = heatmaps({"A": np.eye(3), "U A": -np.eye(3)}, label="activation")
-    >>> len(fig.axes)  # two maps and their colour bar
-    3
-    """
-    if not 1 <= len(matrices) <= 4:
-        raise ValueError(f"matrices must be 1 to 4 arrays, got {len(matrices)}")
-    arrays = [np.asarray(matrix, dtype=float) for matrix in matrices.values()]
-    largest = max(np.abs(array).max() for array in arrays)
-    if min(array.min() for array in arrays) < 0:
-        scale = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-    else:
-        scale = {"cmap": "Blues", "vmin": 0.0, "vmax": largest}
-    n = len(arrays)
-    tallest = max(array.shape[0] / array.shape[1] for array in arrays)
-    fig, axes = plt.subplots(1, n, figsize=(6.5, min(6.0, 5.6 / n * tallest) + 1.3), squeeze=False)
-    for ax, title, array in zip(axes[0], matrices, arrays):
-        image = ax.imshow(array, **scale)
-        ax.set(title=title, xticks=[], yticks=[])
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
-    fig.colorbar(image, ax=axes, orientation="horizontal", label=label, aspect=40)
-    return fig
-
-
-def log_curves(curves, ylabel, xlabel="step", threshold=None, ax=None):
+def log_curves(
+    curves: Mapping[str, ArrayLike | tuple[ArrayLike, ArrayLike]],
+    ylabel: str,
+    xlabel: str = "step",
+    threshold: float | None = None,
+    ax: Axes | None = None,
+) -> Figure:
     """Positive quantities over steps, on a logarithmic axis; zeros are left out.
 
     Parameters
     ----------
     curves : dict of str to array_like
         By label: values of shape (n_steps,), drawn over 0, 1, 2, ..., or a pair (x, values).
-    ylabel, xlabel : str, optional
+    ylabel, xlabel : str
         Names of the axes.
     threshold : float, optional
         Draw a thin horizontal line here.
@@ -421,10 +412,13 @@ def log_curves(curves, ylabel, xlabel="step", threshold=None, ax=None):
     >>> fig.axes[0].get_yscale()
     'log'
     """
+    if not curves:
+        raise ValueError("curves must hold at least one curve")
     if ax is None:
         _, ax = plt.subplots()
     for i, (name, curve) in enumerate(curves.items()):
         x, y = curve if isinstance(curve, tuple) else (np.arange(len(curve)), curve)
+        x, y = (as_array(f"curves[{name!r}]", values, finite=False) for values in (x, y))
         cue = {"color": PALETTE[i % len(PALETTE)], "linestyle": LINES[i % len(LINES)]}
         ax.plot(x, y, label=name, **cue)
     if threshold is not None:
@@ -436,8 +430,16 @@ def log_curves(curves, ylabel, xlabel="step", threshold=None, ax=None):
     return ax.figure
 
 
-def dot_plot(labels, estimates, intervals=None, xlabel="", groups=None, log=False, reference=None):
-    """Estimates as dots with intervals, one row a label, the first one on top.
+def dot_plot(
+    labels: Sequence[str],
+    estimates: ArrayLike,
+    intervals: ArrayLike | None = None,
+    xlabel: str = "",
+    groups: Sequence[str] | None = None,
+    log: bool = False,
+    reference: float | None = None,
+) -> Figure:
+    """Estimates as dots with intervals, one row per label, the first one on top.
 
     Parameters
     ----------
@@ -447,11 +449,11 @@ def dot_plot(labels, estimates, intervals=None, xlabel="", groups=None, log=Fals
         Where the dots are.
     intervals : array_like of shape (n_rows, 2), optional
         Lower and upper ends of the bars.
-    xlabel : str, optional
+    xlabel : str
         What is estimated.
     groups : list of str, optional
-        A group per row, told apart by colour and by shape.
-    log : bool, optional
+        The group of each row, told apart by colour and by shape.
+    log : bool
         Draw on a logarithmic axis; all numbers must then be positive.
     reference : float, optional
         Draw a thin vertical line here.
@@ -466,13 +468,16 @@ def dot_plot(labels, estimates, intervals=None, xlabel="", groups=None, log=Fals
     >>> [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
     ['SGD', 'Adam']
     """
-    estimates = np.asarray(estimates, dtype=float)
     n = len(labels)
-    ends = np.stack([estimates] * 2, 1) if intervals is None else np.asarray(intervals, float)
+    estimates = as_array("estimates", estimates)
+    if intervals is None:
+        ends = np.stack([estimates] * 2, axis=-1)
+    else:
+        ends = as_array("intervals", intervals, finite=False)  # an end may be open
     groups = [""] * n if groups is None else list(groups)
     if estimates.shape != (n,) or ends.shape != (n, 2) or len(groups) != n:
         raise ValueError(
-            f"labels, estimates, intervals and groups must have one entry a row, got {n}, "
+            f"labels, estimates, intervals and groups must have one entry per row, got {n}, "
             f"{estimates.shape}, {ends.shape} and {len(groups)}"
         )
     if log and not (estimates.min() > 0 and ends.min() > 0):
@@ -480,11 +485,11 @@ def dot_plot(labels, estimates, intervals=None, xlabel="", groups=None, log=Fals
     fig, ax = plt.subplots(figsize=(6.5, 0.29 * n + 1.3))
     row = np.arange(n)
     for i, group in enumerate(dict.fromkeys(groups)):
-        mine = np.array([g == group for g in groups])
+        chosen = np.array([g == group for g in groups])
         color = PALETTE[i % len(PALETTE)]
-        ax.hlines(row[mine], *ends[mine].T, color=color, linewidth=3, alpha=0.55)
+        ax.hlines(row[chosen], *ends[chosen].T, color=color, linewidth=3, alpha=0.55)
         marker = MARKERS[i % len(MARKERS)]
-        ax.plot(estimates[mine], row[mine], marker, color=color, linestyle="none", label=group)
+        ax.plot(estimates[chosen], row[chosen], marker, color=color, linestyle="none", label=group)
     if reference is not None:
         ax.axvline(reference, color="#555555", linewidth=1)
     ax.set_xscale("log" if log else "linear")

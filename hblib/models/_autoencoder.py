@@ -1,28 +1,37 @@
 """A variational autoencoder for small pictures, fast enough to train in front of the reader.
 
-The encoder cuts a picture into patches and turns each into a few channels by one and the same
-linear map and a ReLU; if asked for, further layers join patches two by two in the same way. A last
-linear map reads mean and log variance of the code off the whole. The decoder runs the same steps
-backwards. These are convolutions whose stride is their width, so every layer is one matrix product.
+The encoder cuts a picture into patches and turns each into a few channels by the same linear map
+and a ReLU; further layers, if any, join 2 x 2 patches in the same way. A last linear map reads mean
+and log variance of the code off all patches. The decoder runs the same steps backwards. These are
+convolutions whose stride is their width, so every layer is one matrix product.
 
 Training minimises the negative evidence lower bound (Kingma and Welling 2014, equation 10)
 
     E |x - decode(code)|^2 / (2 noise^2) + beta KL(code | standard normal),
 
-beta being 1 in the bound itself (Higgins et al. 2017 vary it).
+where beta is 1 in the bound itself (Higgins et al. 2017 vary it).
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from hblib.rotation._preconditioners import newton_schulz
+from hblib._checks import as_array, choice, number, whole
+from hblib.rotation import Muon
+from hblib.worlds._randomness import Randomness, as_generator
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BOTTLENECKS = ("signed", "relu")
 LIKELIHOODS = ("gaussian", "bernoulli")
@@ -30,8 +39,8 @@ OPTIMISERS = ("muon", "adam")
 
 
 @dataclass(frozen=True)
-class Settings:
-    """All that a network and its training depend on beside the pictures.
+class AutoencoderSettings:
+    """All that a network and its training depend on besides the pictures.
 
     Attributes
     ----------
@@ -45,7 +54,7 @@ class Settings:
     bottleneck : {"signed", "relu"}
         Whether the decoder reads codes of both signs, or codes cut off at zero.
     likelihood : {"gaussian", "bernoulli"}
-        How pixels are thought to scatter about the decoded picture.
+        Distribution of pixels about the decoded picture.
     noise : float
         Standard deviation of a pixel, for the Gaussian likelihood; pixels lie in [0, 1].
     beta : float
@@ -53,14 +62,14 @@ class Settings:
     n_epochs : int
         Passes over the pictures; 0 leaves the network untrained.
     batch_size : int
-        Pictures a step.
+        Pictures per step.
     optimiser : {"muon", "adam"}
         Muon gives each step of a weight matrix equal singular values; Adam scales every weight by
-        itself. On generated faces Muon leaves 0.6 of Adam's squared error after equal time. With
+        itself. On generated faces Muon reaches 0.6 of Adam's squared error in equal time. With
         hundreds of numbers in a code its own matrix products cost more than the network's, unless
         batches are as large: take Adam there.
     learning_rate : float
-        Largest one of a one-cycle schedule. 0.03 suits Muon, 0.003 Adam.
+        Peak of a one-cycle schedule. 0.03 suits Muon, 0.003 Adam.
     seed : int
         Decides the initial weights, the order of the pictures and the noise in the codes.
     """
@@ -79,28 +88,23 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("n_latent", "patch", "batch_size"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, got {value!r}")
-        if not isinstance(self.n_epochs, int | np.integer) or self.n_epochs < 0:
-            raise ValueError(f"n_epochs must be an integer of at least 0, got {self.n_epochs!r}")
-        if not self.channels or min(self.channels) < 1:
-            raise ValueError(f"channels must be positive integers, got {self.channels!r}")
+        def keep(name, value):  # Python's own numbers, which a saved file may hold
+            object.__setattr__(self, name, value)
+
+        for name, least in (("n_latent", 1), ("patch", 1), ("batch_size", 1), ("n_epochs", 0)):
+            keep(name, whole(name, getattr(self, name), least))
+        if not isinstance(self.channels, tuple | list) or not self.channels:
+            raise ValueError(f"channels must be a tuple of whole numbers, got {self.channels!r}")
+        keep("channels", tuple(whole("channels", channels) for channels in self.channels))
         for name in ("noise", "learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
-        if not 0 <= self.beta < math.inf:
-            raise ValueError(f"beta must be a number of at least 0, got {self.beta!r}")
+            keep(name, number(name, getattr(self, name), above=0))
+        keep("beta", number("beta", self.beta, 0))
         for name, allowed in (
             ("bottleneck", BOTTLENECKS),
             ("likelihood", LIKELIHOODS),
             ("optimiser", OPTIMISERS),
         ):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
-                )
+            choice(name, getattr(self, name), allowed)
 
 
 # --- the network ---------------------------------------------------------------------------------
@@ -139,7 +143,7 @@ class _Network(nn.Module):
         """Yield the activations of every layer; last mean and log variance side by side."""
         x = x - self.mean
         for layer, fold in zip(self.down, self.folds):
-            x = torch.relu(layer(_join(x, fold)))
+            x = torch.relu(layer(_space_to_depth(x, fold)))
             yield x
         yield self.to_code(x.flatten(1))
 
@@ -149,47 +153,50 @@ class _Network(nn.Module):
         x = x.unflatten(1, (self.grid, self.grid, -1))
         yield x
         for layer, fold in zip(self.up[:-1], reversed(self.folds[1:])):
-            x = torch.relu(_split(layer(x), fold))
+            x = torch.relu(_depth_to_space(layer(x), fold))
             yield x
-        yield _split(self.up[-1](x), self.folds[0]) + torch.logit(self.mean, eps=0.02)
+        yield _depth_to_space(self.up[-1](x), self.folds[0]) + torch.logit(self.mean, eps=0.02)
 
-    def bend(self, code):
-        """What the decoder reads of a code."""
+    def activation(self, code):
+        """Turn a code into what the decoder reads."""
         return torch.relu(code) if self.settings.bottleneck == "relu" else code
 
     def loss(self, x, generator):
         """Squared error and divergence, each a sum over a picture, and their weighted sum."""
         *_, parameters = self.encoder(x)
         mean, log_variance = parameters.chunk(2, dim=1)
-        scatter = torch.randn(mean.shape, generator=generator)
-        code = self.bend(mean + torch.exp(log_variance / 2) * scatter)
+        noise = torch.randn(mean.shape, generator=generator)
+        code = self.activation(mean + torch.exp(log_variance / 2) * noise)
         *_, logits = self.decoder(code)
         error = (torch.sigmoid(logits) - x).square().sum() / len(x)
         if self.settings.likelihood == "gaussian":
-            surprise = error / (2 * self.settings.noise**2)
+            nll = error / (2 * self.settings.noise**2)  # negative log-likelihood
         else:
-            surprise = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum")
-            surprise = surprise / len(x)
+            nll = functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
         divergence = _divergence(mean, log_variance).sum() / len(x)
-        return error, divergence, surprise + self.settings.beta * divergence
+        return error, divergence, nll + self.settings.beta * divergence
 
 
-def _join(x, fold):
-    """Lay squares of fold x fold pixels on top of each other as channels."""
+# torch's pixel_unshuffle does the same for channels first, and orders the new channels by colour
+# and not by pixel: other initial weights, so other networks.
+
+
+def _space_to_depth(x, fold):
+    """Stack the pixels of each fold x fold square as channels."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height // fold, fold, width // fold, fold, channels)
     return x.transpose(2, 3).flatten(3)
 
 
-def _split(x, fold):
-    """Undo `_join`."""
+def _depth_to_space(x, fold):
+    """Undo `_space_to_depth`."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height, width, fold, fold, channels // fold**2)
     return x.transpose(2, 3).reshape(n, height * fold, width * fold, -1)
 
 
 def _divergence(mean, log_variance):
-    """KL divergence of each number of a code from the standard normal distribution, nats."""
+    """Return the KL divergence of each entry of a code from the standard normal, in nats."""
     return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
 
 
@@ -198,89 +205,88 @@ def _divergence(mean, log_variance):
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A network from `train`, `untrained` or `load`; NumPy in, NumPy out.
+    """A trained autoencoder, made by `train_autoencoder` or `load_autoencoder`.
 
     Attributes
     ----------
-    settings : Settings
+    settings : AutoencoderSettings
     shape : tuple of int
         Height, width and colours of a picture.
     network : torch.nn.Module
     history : pandas.DataFrame
-        One row an epoch: ``mse`` (mean squared error of a pixel), ``divergence`` (nats a picture)
-        and ``loss``, averages over the epoch with noise in the codes.
+        One row per epoch: ``mse`` (mean squared error per pixel), ``divergence`` (nats per
+        picture) and ``loss``, averages over the epoch with noise in the codes.
     """
 
-    settings: Settings
+    settings: AutoencoderSettings
     shape: tuple[int, int, int]
     network: _Network
     history: pd.DataFrame
 
-    def encode(self, images):
-        """Codes of pictures: the mean of the encoder's distribution, what the decoder reads.
+    def encode(self, images: ArrayLike | torch.Tensor) -> np.ndarray:
+        """Return the codes of pictures: the mean of the encoder's distribution.
 
         Parameters
         ----------
-        images : array, (n, height, width, 3)
+        images : array_like of shape (n_samples, height, width, n_colours)
             In [0, 1], or uint8 from 0 to 255.
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n, n_latent)
+        ndarray of float32, shape (n_samples, n_latent)
+            What the decoder reads.
         """
         images = _checked(images, self.shape)
-        return self._in_batches(lambda x: self.network.bend(self._parameters(x)[0]), images)
+        return self._in_batches(lambda x: self.network.activation(self._parameters(x)[0]), images)
 
-    def divergence(self, images):
-        """How much each number of a code says about the picture.
+    def divergence(self, images: ArrayLike | torch.Tensor) -> np.ndarray:
+        """Return how much each entry of a code says about the picture.
 
         Parameters
         ----------
-        images : array, (n, height, width, 3)
+        images : array_like of shape (n_samples, height, width, n_colours)
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n_latent,)
-            Mean divergence from the standard normal distribution, nats; 0 where the number says
+        ndarray of float32, shape (n_latent,)
+            Mean divergence from the standard normal distribution, nats; 0 where the entry says
             nothing.
         """
         images = _checked(images, self.shape)
         return self._in_batches(lambda x: _divergence(*self._parameters(x)), images).mean(axis=0)
 
-    def decode(self, codes):
-        """Pictures of codes.
+    def decode(self, codes: ArrayLike | torch.Tensor) -> np.ndarray:
+        """Return the pictures that the decoder makes of codes.
 
         Parameters
         ----------
-        codes : array, (n, n_latent)
+        codes : array_like of shape (n_samples, n_latent)
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n, height, width, 3)
+        ndarray of float32, shape (n_samples, height, width, n_colours)
             In [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If codes have another length or are not finite.
         """
-        codes = np.asarray(codes, dtype=np.float32)
-        if codes.ndim != 2 or codes.shape[1] != self.settings.n_latent or len(codes) == 0:
-            raise ValueError(
-                f"codes must have the shape (n, {self.settings.n_latent}) with n of at least 1, "
-                f"got {codes.shape}"
-            )
-        if not np.isfinite(codes).all():
-            raise ValueError("codes contain values that are not finite (NaN or infinity)")
+        codes = check_codes(codes, self.settings.n_latent)
         return self._in_batches(lambda z: torch.sigmoid(list(self.network.decoder(z))[-1]), codes)
 
-    def layers(self, images):
-        """Activations of every layer when pictures are encoded and decoded again.
+    def layers(self, images: ArrayLike | torch.Tensor) -> dict[str, np.ndarray]:
+        """Return the activations of every layer when pictures are encoded and decoded again.
 
         Parameters
         ----------
-        images : array, (n, height, width, 3)
+        images : array_like of shape (n_samples, height, width, n_colours)
 
         Returns
         -------
-        dict of numpy.ndarray
-            From ``"encoder 1"`` over ``"code"`` to the last layer of the decoder before the
-            picture; maps are (n, height, width, channels).
+        dict of str to ndarray
+            From ``"encoder 1"`` through ``"code"`` to the last layer of the decoder before the
+            picture; maps are (n_samples, height, width, channels).
         """
         images = _checked(images, self.shape)
         names = [f"encoder {i + 1}" for i in range(len(self.network.down))] + ["code"]
@@ -288,40 +294,30 @@ class Autoencoder:
 
         def every(x):
             *maps, parameters = self.network.encoder(x)
-            code = self.network.bend(parameters.chunk(2, dim=1)[0])
+            code = self.network.activation(parameters.chunk(2, dim=1)[0])
             *unfolding, _ = self.network.decoder(code)
             return [*maps, code, *unfolding]
 
         return dict(zip(names, self._in_batches(every, images)))
 
-    def untrained(self):
-        """The same network before its first step.
-
-        Returns
-        -------
-        Autoencoder
-        """
+    def untrained(self) -> Autoencoder:
+        """Return the same network before its first step."""
         network = _Network(self.settings, self.shape)
         network.mean.copy_(self.network.mean)
         return Autoencoder(self.settings, self.shape, network, self.history[:0])
 
-    def decoder_directions(self):
-        """Directions in code space that the units of the decoder's first layer respond to.
+    def decoder_directions(self) -> np.ndarray:
+        """Return the directions in code space to which the decoder's first layer responds.
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n_units, n_latent)
-            Weights, one row a unit, in the order of ``layers(images)["decoder 1"]`` flattened.
+        ndarray of float32, shape (n_units, n_latent)
+            Weights; rows are units, in the order of ``layers(images)["decoder 1"]`` flattened.
         """
         return self.network.from_code.weight.detach().numpy().copy()
 
-    def save(self, path):
-        """Write settings, weights and history to a file.
-
-        Parameters
-        ----------
-        path : str or path
-        """
+    def save(self, path: str | Path) -> None:
+        """Write settings, weights and history to a file that `load_autoencoder` reads."""
         content = {
             "settings": asdict(self.settings),
             "shape": list(self.shape),
@@ -335,34 +331,60 @@ class Autoencoder:
         return parameters.chunk(2, dim=1)
 
     def _in_batches(self, function, data):
-        whole = None
+        out = None
         with torch.no_grad():
             for start in range(0, len(data), 250):
                 parts = function(_as_tensor(data[start : start + 250]))
                 several = isinstance(parts, list)
                 parts = parts if several else [parts]
-                if whole is None:
-                    whole = [np.empty((len(data), *part.shape[1:]), np.float32) for part in parts]
-                for array, part in zip(whole, parts):
+                if out is None:
+                    out = [np.empty((len(data), *part.shape[1:]), np.float32) for part in parts]
+                for array, part in zip(out, parts):
                     array[start : start + len(part)] = part
-        return whole if several else whole[0]
+        return out if several else out[0]
 
 
-def load(path):
-    """Read what `Autoencoder.save` wrote.
+def check_codes(codes: ArrayLike | torch.Tensor, n_latent: int) -> np.ndarray:
+    """Return codes as float32 of shape (n_samples, n_latent), or refuse them."""
+    codes = as_array("codes", codes)
+    if codes.ndim != 2 or codes.shape[1] != n_latent:
+        raise ValueError(f"codes must have the shape (n, {n_latent}), got {codes.shape}")
+    return codes.astype(np.float32, copy=False)
+
+
+def load_autoencoder(path: str | Path) -> Autoencoder:
+    """Read an autoencoder that `Autoencoder.save` wrote.
 
     Parameters
     ----------
-    path : str or path
+    path : str or Path
 
     Returns
     -------
     Autoencoder
+
+    Raises
+    ------
+    ValueError
+        If the file holds anything else.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> images = np.random.default_rng(0).random((8, 16, 16, 3))
+    >>> vae = train_autoencoder(images, n_latent=2, channels=(4,), n_epochs=0, batch_size=8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     vae.save(os.path.join(folder, "vae.pt"))
+    ...     again = load_autoencoder(os.path.join(folder, "vae.pt"))
+    >>> bool((again.encode(images) == vae.encode(images)).all())
+    True
     """
+    import pandas as pd
+
     try:
         content = torch.load(path, weights_only=True)
         settings = content["settings"]
-        settings = Settings(**{**settings, "channels": tuple(settings["channels"])})
+        settings = AutoencoderSettings(**{**settings, "channels": tuple(settings["channels"])})
         shape = tuple(content["shape"])
         network = _Network(settings, shape)
         network.load_state_dict(content["weights"])
@@ -377,32 +399,48 @@ def load(path):
 # --- training ------------------------------------------------------------------------------------
 
 
-def train(images, callback: Callable | None = None, **settings):
+def train_autoencoder(
+    images: ArrayLike | torch.Tensor,
+    callback: Callable[[dict], object] | None = None,
+    *,
+    rng: Randomness = 0,
+    **settings,
+) -> Autoencoder:
     """Train an autoencoder.
 
     Parameters
     ----------
-    images : array, (n, height, width, 3)
+    images : array_like of shape (n_samples, height, width, n_colours)
         Pictures, in [0, 1] or uint8 from 0 to 255.
     callback : callable, optional
         Called after every epoch with its row of the history, a dict.
+    rng : int, sequence of int, Generator or None
+        Decides the initial weights, the order of the pictures and the noise in the codes. An int is
+        the seed itself; of anything else one is drawn.
     **settings
-        See `Settings`.
+        See `AutoencoderSettings`, all but ``seed``.
 
     Returns
     -------
     Autoencoder
 
+    Raises
+    ------
+    ValueError
+        If pictures or settings are not allowed, or do not fit each other.
+
     Examples
     --------
-    >>> from hblib.worlds import _faces as faces
-    >>> images = faces.draw(200, rng=0, size=32).images
-    >>> vae = train(images, n_latent=10, channels=(16, 16), n_epochs=2, seed=1)
+    >>> from hblib import worlds
+    >>> images = worlds.draw_faces(200, rng=0, size=32).images
+    >>> vae = train_autoencoder(images, n_latent=10, channels=(16, 16), n_epochs=2, rng=1)
     >>> codes = vae.encode(images)
     >>> codes.shape, vae.decode(codes).shape
     ((200, 10), (200, 32, 32, 3))
     """
-    settings = Settings(**settings)
+    import pandas as pd
+
+    settings = AutoencoderSettings(**settings, seed=as_seed(rng))
     images = _checked(images)
     shape = images.shape[1:]
     side = settings.patch * 2 ** (len(settings.channels) - 1)
@@ -442,34 +480,23 @@ def train(images, callback: Callable | None = None, **settings):
     return Autoencoder(settings, tuple(shape), network, history)
 
 
-class _Muon(torch.optim.Optimizer):
-    """Muon (Jordan 2024) in the precision of the weights; torch's own computes in bfloat16."""
-
-    def __init__(self, matrices, lr, momentum=0.9):
-        super().__init__(matrices, {"lr": lr, "momentum": momentum})
-
-    @torch.no_grad()
-    def step(self):
-        for group in self.param_groups:
-            for W in group["params"]:
-                state = self.state[W]
-                mean = state.setdefault("mean", torch.zeros_like(W))
-                mean.lerp_(W.grad, 1 - group["momentum"])
-                step = W.grad.lerp(mean, group["momentum"])
-                # The iteration runs on matrices as large as its rows are many.
-                tall = W.shape[0] > W.shape[1]
-                step = newton_schulz((step.T if tall else step)[None])[0]
-                stretch = max(1.0, W.shape[0] / W.shape[1]) ** 0.5
-                W.add_(step.T if tall else step, alpha=-group["lr"] * stretch)
+def as_seed(rng: Randomness) -> int:
+    """Return a seed for torch: a whole number as it is, or one drawn from anything else."""
+    if isinstance(rng, int | np.integer) and not isinstance(rng, bool | np.bool_):
+        return whole("rng", rng, 0)
+    return int(as_generator(rng).integers(2**31))
 
 
 def _optimisers(network, settings, n_steps):
-    """Muon sees weight matrices only; the biases are Adam's in both cases."""
+    """Return optimisers and their schedules; Muon takes weight matrices, Adam the biases."""
     matrices = [p for p in network.parameters() if p.ndim == 2]
     vectors = [p for p in network.parameters() if p.ndim == 1]
     rate = settings.learning_rate
     if settings.optimiser == "muon":
-        rules = [_Muon(matrices, rate), torch.optim.Adam(vectors, rate / 3, fused=True)]
+        rules = [
+            Muon(matrices, rate, momentum=0.9),
+            torch.optim.Adam(vectors, rate / 3, fused=True),
+        ]
     else:
         rules = [torch.optim.Adam(matrices + vectors, rate, fused=True)]
     if n_steps == 0:
@@ -484,27 +511,28 @@ def _optimisers(network, settings, n_steps):
 
 
 def _as_tensor(data):
-    tensor = torch.as_tensor(data)
+    tensor = torch.as_tensor(np.require(data, requirements=["C", "W"]))
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
 
 
 def _checked(images, shape=None):
     """Images as float32 or uint8, with the shape asked for."""
-    images = np.asarray(images)
-    if images.dtype != np.uint8:
-        images = images.astype(np.float32, copy=False)
-        if not np.isfinite(images).all():
-            raise ValueError("images contain values that are not finite (NaN or infinity)")
-        if images.size and (images.min() < 0 or images.max() > 1):
+    if isinstance(images, torch.Tensor):
+        images = images.detach().cpu()
+    if str(getattr(images, "dtype", "")) in ("uint8", "torch.uint8"):
+        images = np.asarray(images)
+    else:
+        images = as_array("images", images).astype(np.float32, copy=False)
+        if images.min() < 0 or images.max() > 1:
             raise ValueError(
                 "images must lie in [0, 1] or be uint8, got values from "
                 f"{images.min():g} to {images.max():g}"
             )
-    wanted = ("height", "width", "colours") if shape is None else shape
+    sizes = ("height", "width", "colours") if shape is None else shape
     if images.ndim != 4 or (shape is not None and images.shape[1:] != tuple(shape)):
         raise ValueError(
-            f"images must have the shape (n, {', '.join(map(str, wanted))}), got {images.shape}"
+            f"images must have the shape (n, {', '.join(map(str, sizes))}), got {images.shape}"
         )
-    if len(images) == 0:
-        raise ValueError("images must be at least one picture, got none")
+    if images.size == 0:
+        raise ValueError(f"images must be at least one picture, got the shape {images.shape}")
     return images

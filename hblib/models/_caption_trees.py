@@ -1,52 +1,75 @@
-"""Distributions over captions as trees: each branch a word, as wide as it is probable.
+"""Distributions over captions as trees: each branch is a word, as wide as it is probable.
 
-`expand` asks the decoder for the probability of every beginning of a caption above a floor, which
-is exact. `from_captions` counts the beginnings of captions drawn from any model, which is all that
-a model known by its sentences allows, and what the source did. `show` draws trees on the page.
+`expand_tree` asks the decoder for the probability of every beginning of a caption above a floor,
+which is exact. `tree_from_captions` counts the beginnings of captions drawn from any model: all
+that can be done for a model known by its sentences alone, and what the source did. `show_trees`
+draws trees on the page.
 """
+
+from __future__ import annotations
 
 import html
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from IPython.display import display
+import torch
+from numpy.typing import ArrayLike
 
-from hblib.claims import _outputs as outputs
-from hblib.claims._outputs import text_to_html
-from hblib.models._captioner import END, MAX_WORDS, WORDS
+from hblib._checks import as_array, number, whole
+from hblib.models._captioner import END, MAX_WORDS, WORDS, Captioner
 
 
 @dataclass(frozen=True)
-class Tree:
-    """One beginning of captions, and all that follow it.
+class CaptionTree:
+    """One beginning of captions, and everything that may follow it.
 
     Attributes
     ----------
     word : str
         Its last word; empty at the root.
     probability : float
-        That a caption begins so; 1 at the root.
+        That a caption begins like this; 1 at the root.
     ends : float
         Probability that the caption is this and nothing more.
-    children : tuple of Tree
+    children : tuple of CaptionTree
         By the next word, the likeliest first. What they and `ends` leave of `probability` belongs
         to words that were too improbable to be kept.
+
+    Examples
+    --------
+    >>> tree = tree_from_captions(["a cat", "a dog"])
+    >>> [(child.word, child.probability) for child in tree.children[0].children]
+    [('cat', 0.5), ('dog', 0.5)]
     """
 
     word: str
     probability: float
     ends: float
-    children: tuple
+    children: tuple[CaptionTree, ...]
+
+    def walk(
+        self, beginning: tuple[str, ...] = ()
+    ) -> Iterator[tuple[tuple[str, ...], CaptionTree]]:
+        """Yield the words of every beginning and its node, the root first."""
+        yield beginning, self
+        for child in self.children:
+            yield from child.walk((*beginning, child.word))
 
 
-def expand(captioner, code, floor=0.01, max_words=MAX_WORDS):
-    """Tree of the decoder's own probabilities.
+def expand_tree(
+    captioner: Captioner,
+    code: ArrayLike | torch.Tensor,
+    floor: float = 0.01,
+    max_words: int = MAX_WORDS,
+) -> CaptionTree:
+    """Expand the tree of the decoder's own probabilities.
 
     Parameters
     ----------
-    captioner : hblib.captioner.Captioner
-    code : array, (n_latent,)
+    captioner : Captioner
+    code : array_like of shape (n_latent,)
     floor : float
         Beginnings less probable than this are left out; with 0 none is.
     max_words : int
@@ -54,13 +77,27 @@ def expand(captioner, code, floor=0.01, max_words=MAX_WORDS):
 
     Returns
     -------
-    Tree
+    CaptionTree
+
+    Raises
+    ------
+    ValueError
+        If the floor is no probability below 1, or the code does not fit.
+
+    Examples
+    --------
+    >>> from hblib import models, worlds
+    >>> captioner = models.train_captioner(worlds.draw_scenes(20, rng=0), 4, batch_size=4)
+    >>> tree = expand_tree(captioner, np.zeros(4), floor=0.2)
+    >>> min(tree_branches(tree).values()) >= 0.2
+    True
     """
-    if not 0 <= floor < 1:
-        raise ValueError(f"floor must be a probability from 0 to below 1, got {floor!r}")
-    if not isinstance(max_words, int | np.integer) or max_words < 1:
-        raise ValueError(f"max_words must be a positive integer, got {max_words!r}")
-    state = captioner.begin(np.asarray(code)[None])
+    number("floor", floor, 0, 1)
+    if floor == 1:
+        raise ValueError("floor must be below 1: only what is certain would be left")
+    max_words = whole("max_words", max_words)
+    code = as_array("code", code)
+    state = captioner.begin(code[None])
     # Level by level: beginning -> (probability, probability of ending there).
     found, frontier, total = {}, [()], np.ones(1)
     for _ in range(max_words):
@@ -70,7 +107,7 @@ def expand(captioner, code, floor=0.01, max_words=MAX_WORDS):
         for beginning, reached, ends in zip(frontier, total, joint[:, END]):
             found[beginning] = float(reached), float(ends)
         joint[:, END] = -1
-        rows, words = np.nonzero(joint >= max(floor, 0))
+        rows, words = np.nonzero(joint >= floor)
         if len(rows) == 0:
             break
         frontier = [(*frontier[row], WORDS[word]) for row, word in zip(rows, words)]
@@ -80,8 +117,8 @@ def expand(captioner, code, floor=0.01, max_words=MAX_WORDS):
     return _grow(found)
 
 
-def from_captions(captions):
-    """Tree of the shares among given captions, such as samples from a model.
+def tree_from_captions(captions: Sequence[str]) -> CaptionTree:
+    """Count the beginnings of given captions, such as samples from a model.
 
     Parameters
     ----------
@@ -89,12 +126,18 @@ def from_captions(captions):
 
     Returns
     -------
-    Tree
+    CaptionTree
+        With shares of the captions as probabilities.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
 
     Examples
     --------
-    >>> tree = from_captions(["a cat", "a cat", "a dog", "a cat in the snow"])
-    >>> print(text(tree))
+    >>> tree = tree_from_captions(["a cat", "a cat", "a dog", "a cat in the snow"])
+    >>> print(tree_text(tree))
     50 %  a cat
     25 %  a cat in the snow
     25 %  a dog
@@ -119,75 +162,76 @@ def _grow(found):
     def node(beginning):
         children = sorted(following.get(beginning, ()), key=lambda b: (-found[b][0], b))
         word = beginning[-1] if beginning else ""
-        return Tree(word, *found[beginning], tuple(map(node, children)))
+        return CaptionTree(word, *found[beginning], tuple(map(node, children)))
 
     return node(())
 
 
-def branches(tree):
-    """Probability of every beginning in a tree.
+def tree_branches(tree: CaptionTree) -> dict[tuple[str, ...], float]:
+    """Return the probability of every beginning in a tree.
 
     Parameters
     ----------
-    tree : Tree
+    tree : CaptionTree
 
     Returns
     -------
     dict of tuple of str to float
         By words; the root is the empty tuple.
+
+    Examples
+    --------
+    >>> tree_branches(tree_from_captions(["a cat", "two cats"]))["a", "cat"]
+    0.5
     """
-    found = {}
-
-    def visit(node, words):
-        found[words] = node.probability
-        for child in node.children:
-            visit(child, (*words, child.word))
-
-    visit(tree, ())
-    return found
+    return {words: node.probability for words, node in tree.walk()}
 
 
-def sentences(tree):
-    """Probability of every whole caption in a tree, the likeliest first.
+def tree_sentences(tree: CaptionTree) -> dict[str, float]:
+    """Return the probability of every whole caption in a tree, the likeliest first.
 
     Parameters
     ----------
-    tree : Tree
+    tree : CaptionTree
 
     Returns
     -------
     dict of str to float
         The values sum to 1 at most; what is missing lies below the floor.
+
+    Examples
+    --------
+    >>> tree_sentences(tree_from_captions(["a cat", "two cats", "two cats"]))
+    {'two cats': 0.6666666666666666, 'a cat': 0.3333333333333333}
     """
-    found = {}
-
-    def visit(node, words):
-        if node.ends > 0:
-            found[" ".join(words)] = node.ends
-        for child in node.children:
-            visit(child, (*words, child.word))
-
-    visit(tree, ())
+    found = {" ".join(words): node.ends for words, node in tree.walk() if node.ends > 0}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def text(tree, least=0.01):
-    """A tree in words: its captions with their probabilities, a line each.
+def tree_text(tree: CaptionTree, least: float = 0.01) -> str:
+    """Return a tree in words: one line per caption, with its probability.
 
     Parameters
     ----------
-    tree : Tree
+    tree : CaptionTree
     least : float
         Less probable captions are summed up in a last line.
 
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> print(tree_text(tree_from_captions(["a cat", "a dog", "a dog", "a dog"]), least=0.5))
+    75 %  a dog
+    25 %  other captions
     """
-    listed = {words: p for words, p in sentences(tree).items() if p >= least}
+    number("least", least, 0, 1)
+    listed = {words: p for words, p in tree_sentences(tree).items() if p >= least}
     lines = [f"{_percent(p)}  {words}" for words, p in listed.items()]
-    if (rest := 1 - sum(listed.values())) >= 0.005:
-        lines.append(f"{_percent(rest)}  other captions")
+    if (others := 1 - sum(listed.values())) >= 0.005:
+        lines.append(f"{_percent(others)}  other captions")
     return "\n".join(lines)
 
 
@@ -200,29 +244,36 @@ def _percent(probability):
 _ROW, _LETTER, _GAP, _WIDEST = 27, 7.1, 24, 14  # CSS pixels
 
 
-def svg(tree, title, width=680, least=0.02):
+def draw_tree(tree: CaptionTree, title: str, width: float = 680, least: float = 0.02) -> str:
     """Draw a tree from left to right.
 
-    A branch is as wide as it is probable and has its words on it; words that follow without a
-    choice share one branch, as wide as its last word is probable. A dot is the end of a caption;
-    a ring a beginning whose continuations are all too improbable to be drawn. Text takes the
-    colour of the page, and hovering over a branch shows its whole beginning and probability.
+    A branch is as wide as it is probable and carries its words; words that follow without a choice
+    share one branch, as wide as its last word is probable. A dot is the end of a caption; a ring is
+    a beginning whose continuations are all too improbable to be drawn. Text takes the colour of the
+    page, and hovering over a branch shows its whole beginning and probability.
 
     Parameters
     ----------
-    tree : Tree
+    tree : CaptionTree
     title : str
         What the tree is about: the name of the drawing for screen readers.
     width : float
         In CSS pixels. Where the words do not fit, those in the middle of a branch are left out.
     least : float
-        Branches and ends less probable are not drawn.
+        Branches and ends less probable than this are not drawn.
 
     Returns
     -------
     str
         An ``<svg>`` element, to be placed in a page.
+
+    Examples
+    --------
+    >>> draw_tree(tree_from_captions(["a cat"]), "A cat")[:20]
+    '<svg class="hb-tree"'
     """
+    width, least = number("width", width, above=0), number("least", least, 0, 1)
+    width = int(width) if width == int(width) else width
     folded = _fold(tree, (), least)
     letters = 40
     while _extent(folded, letters) > width and letters > 6:
@@ -254,7 +305,7 @@ def svg(tree, title, width=680, least=0.02):
                 joins.append((y, probability))
         if joins:
             y = (joins[0][0] + joins[-1][0]) / 2
-        parts.extend(_bend(end, y, fork, to, _stroke(p)) for to, p in joins)
+        parts.extend(_curve(end, y, fork, to, _stroke(p)) for to, p in joins)
         if shown:
             stroke = _stroke(branch["probability"])
             name = f"{_percent(branch['probability'])}: {' '.join(branch['beginning'])}"
@@ -279,36 +330,45 @@ def svg(tree, title, width=680, least=0.02):
     )
 
 
-def show(trees, caption, least=0.02):
+def show_trees(trees: Mapping[str, CaptionTree], caption: str, least: float = 0.02) -> None:
     """Display trees under one caption, each with its captions as text.
 
     Parameters
     ----------
-    trees : dict of str to Tree
+    trees : mapping of str to CaptionTree
         By title.
     caption : str
-        What the trees show and what to see in them; may hold ``$math$``.
+        What to see in the trees; may hold ``$math$``.
     least : float
-        Branches less probable are not drawn.
+        Branches less probable than this are not drawn.
+
+    Raises
+    ------
+    ValueError
+        Without trees or caption.
 
     Examples
     --------
-    >>> show({"A cat": from_captions(["a cat", "a cat sitting"])}, "Two captions, equally often.")
-    Two captions, equally often.
+    >>> show_trees({"A cat": tree_from_captions(["a cat", "a cat sitting"])}, "Equally often.")
+    Equally often.
     A cat
     50 %  a cat
     50 %  a cat sitting
     """
+    from IPython.display import display
+
+    from hblib.claims import Output, mime, text_to_html
+
     if not caption.strip():
         raise ValueError("caption must not be empty")
     if not trees:
         raise ValueError("trees must hold at least one tree, got none")
     blocks, lines = [], [caption]
     for title, tree in trees.items():
-        said = text(tree, least)
+        said = tree_text(tree, least)
         items = "".join(f"<li>{html.escape(line)}</li>" for line in said.splitlines())
         blocks.append(
-            f"<p><strong>{text_to_html(title)}</strong></p>{svg(tree, title, least=least)}"
+            f"<p><strong>{text_to_html(title)}</strong></p>{draw_tree(tree, title, least=least)}"
             f"<details><summary>As text</summary><ul>{items}</ul></details>"
         )
         lines += [title, said]
@@ -317,11 +377,7 @@ def show(trees, caption, least=0.02):
         f"<figcaption>{text_to_html(caption)}</figcaption></figure>"
     )
     stored = {"trees": list(trees)}
-    display(
-        outputs.Output(
-            {"text/html": page, "text/plain": "\n".join(lines), outputs.mime("trees"): stored}
-        )
-    )
+    display(Output({"text/html": page, "text/plain": "\n".join(lines), mime("trees"): stored}))
 
 
 def _fold(node, beginning, least):
@@ -344,7 +400,7 @@ def _fold(node, beginning, least):
 
 
 def _extent(branch, letters):
-    """Width of a drawing in which a branch shows at most so many letters."""
+    """Return the width of a drawing in which a branch shows at most so many letters."""
     shown = _short(" ".join(branch["words"]), letters)
     own = 6 + _LETTER * len(shown) + 8 + _GAP
     return own + max((_extent(child, letters) for child in branch["children"]), default=40)
@@ -362,7 +418,7 @@ def _stroke(probability):
     return max(1.0, _WIDEST * round(probability, 2))
 
 
-def _bend(x, y, to_x, to_y, width):
+def _curve(x, y, to_x, to_y, width):
     middle = (x + to_x) / 2
     return (
         f'<path d="M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {to_x:.1f} '

@@ -5,25 +5,36 @@ thought vector. The decoder is a gated recurrent network that sees nothing of th
 code, and gives a distribution over the next word at each step. Encoder and decoder are trained
 together on pictures with captions, by maximum likelihood.
 
-`train` gives a `Captioner`. `hblib.loaded_captioner` puts codes and a decoder from elsewhere behind
+`train_captioner` gives a `Captioner`. `load_codes` puts codes and a decoder from elsewhere behind
 the same names.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from hblib.worlds._scenes import VOCABULARY
+from hblib._checks import choice, number, whole
+from hblib.models._autoencoder import as_seed, check_codes
+from hblib.worlds import CAPTION_VOCABULARY
+from hblib.worlds._randomness import Randomness, as_generator
+
+if TYPE_CHECKING:
+    from hblib.worlds import Scenes
 
 BOTTLENECKS = ("relu", "linear")
 # Word 0 ends a caption. It also stands before the first word, where it cannot be mistaken.
 END = 0
-WORDS = ("<end>", *VOCABULARY)
-_LABELS = 0.3  # weight of the loss on words beside that on captions
+WORDS = ("<end>", *CAPTION_VOCABULARY)
+_LABELS = 0.3  # weight of the loss on words relative to that on captions
 _INDEX = {word: i for i, word in enumerate(WORDS)}
 MAX_WORDS = 24
 
@@ -54,26 +65,28 @@ class _Network(nn.Module):
         self.to_words = nn.Linear(n_hidden, len(WORDS))
 
     def see(self, images):
-        # Pixels as the last axis in memory is how they come, and the faster order.
+        """Return what the convolutions make of pictures."""
+        # Colours are the last axis in memory: how they come, and the faster order.
         pixels = (images.to(torch.float32) / 255 - 0.5).permute(0, 3, 1, 2)
         return self.features(pixels)
 
     def encode(self, features):
+        """Return the codes of what the convolutions made."""
         code = self.normalise(self.to_code(features))
         return torch.relu(code) if self.bottleneck == "relu" else code
 
     def begin(self, codes):
-        """State of the decoder before the first word: the hidden units, then the context."""
+        """Return the decoder's state before the first word: the hidden units, then the context."""
         return torch.cat([torch.tanh(self.to_state(codes)), self.to_context(codes)], dim=1)
 
     def read(self, state, words):
-        """Logits after each of `words` (n, length), and the state after the last."""
+        """Return the logits after each of `words` (n, length), and the state after the last."""
         hidden, context = state.split([self.gru.hidden_size, self.gru.input_size], dim=1)
         outputs, hidden = self.gru(self.embedding(words) + context[:, None], hidden[None])
         return self.to_words(outputs), torch.cat([hidden[0], context], dim=1)
 
     def loss(self, codes, targets, lengths):
-        """Mean of the negative log-probabilities of the words of captions."""
+        """Return the mean negative log-probability of the words of captions."""
         hidden, context = self.begin(codes).split([self.gru.hidden_size, self.gru.input_size], 1)
         read = self.embedding(_shifted(targets)) + context[:, None]
         # Packed: no time is spent on the padding behind short captions.
@@ -89,7 +102,7 @@ class _Network(nn.Module):
 
 @dataclass(frozen=True)
 class Captioner:
-    """A trained captioning network.
+    """A trained captioning network, made by `train_captioner` or `load_captioner`.
 
     Attributes
     ----------
@@ -104,22 +117,32 @@ class Captioner:
     n_latent: int
     bottleneck: str
 
-    def encode(self, images):
-        """Codes of pictures.
+    def encode(self, images: ArrayLike | torch.Tensor) -> np.ndarray:
+        """Return the codes of pictures.
 
         Parameters
         ----------
-        images : array of uint8, (n, 64, 64, 3)
+        images : array_like of uint8, shape (n_samples, 64, 64, 3)
 
         Returns
         -------
-        numpy.ndarray of float32, shape (n, n_latent)
+        ndarray of float32, shape (n_samples, n_latent)
+
+        Raises
+        ------
+        ValueError
+            If pictures have another size or other numbers.
         """
+        if isinstance(images, torch.Tensor):
+            images = images.detach().cpu()
         images = np.asarray(images)
         if images.ndim != 4 or images.shape[1:] != (64, 64, 3) or len(images) == 0:
             raise ValueError(
                 f"images must have the shape (n, 64, 64, 3) with n at least 1, got {images.shape}"
             )
+        if images.dtype != np.uint8:
+            raise ValueError(f"images must be uint8, from 0 to 255, not {images.dtype}")
+        images = np.require(images, requirements=["C", "W"])
         with torch.no_grad():
             parts = [
                 self.network.encode(self.network.see(torch.as_tensor(images[i : i + 500])))
@@ -127,25 +150,25 @@ class Captioner:
             ]
         return torch.cat(parts).numpy()
 
-    def begin(self, codes):
-        """State of the decoder before the first word, one row a code; see `step`."""
-        codes = checked_codes(codes, self.n_latent)
+    def begin(self, codes: ArrayLike | torch.Tensor) -> torch.Tensor:
+        """Return the decoder's state before the first word, one row per code; see `step`."""
+        codes = check_codes(codes, self.n_latent)
         with torch.no_grad():
-            return self.network.begin(torch.as_tensor(codes))
+            return self.network.begin(torch.tensor(codes))
 
-    def step(self, state, words):
-        """Read one word more and predict the next.
+    def step(self, state: torch.Tensor, words: ArrayLike) -> tuple[np.ndarray, torch.Tensor]:
+        """Read one more word and predict the next.
 
         Parameters
         ----------
-        state : torch.Tensor, (n, n_state)
-            From `begin` or `step`; rows may be repeated, left out or put in another order.
-        words : array of int, (n,)
+        state : torch.Tensor of shape (n_samples, n_state)
+            From `begin` or `step`; rows may be repeated, left out or reordered.
+        words : array_like of int, shape (n_samples,)
             Indices into `WORDS`; `END` before the first word.
 
         Returns
         -------
-        log_probability : numpy.ndarray of float64, shape (n, n_words)
+        log_probability : ndarray of float64, shape (n_samples, n_words)
         state : torch.Tensor
         """
         with torch.no_grad():
@@ -153,12 +176,12 @@ class Captioner:
             logits, state = self.network.read(state, words)
             return torch.log_softmax(logits[:, -1].double(), dim=1).numpy(), state
 
-    def greedy(self, codes):
-        """The caption that takes the likeliest word at each step.
+    def greedy(self, codes: ArrayLike | torch.Tensor) -> list[str]:
+        """Return the caption that takes the likeliest word at each step.
 
         Parameters
         ----------
-        codes : array, (n, n_latent)
+        codes : array_like of shape (n_samples, n_latent)
 
         Returns
         -------
@@ -166,44 +189,47 @@ class Captioner:
         """
         return self._write(codes, lambda logits: logits.argmax(axis=1))
 
-    def sample(self, codes, n_samples, rng, temperature=1.0):
-        """Captions at random, from the distribution of the decoder.
+    def sample(
+        self,
+        codes: ArrayLike | torch.Tensor,
+        n_samples: int,
+        rng: Randomness = None,
+        temperature: float = 1.0,
+    ) -> list[list[str]]:
+        """Draw captions from the decoder's distribution.
 
         Parameters
         ----------
-        codes : array, (n, n_latent)
+        codes : array_like of shape (n_codes, n_latent)
         n_samples : int
-            Captions for each code.
-        rng : numpy.random.Generator or int
+            Captions per code.
+        rng : int, sequence of int, Generator or None
         temperature : float > 0
-            Divides the log-probabilities: below 1 for likelier captions only, above for more
+            Divides the log-probabilities: below 1 favours likelier captions, above 1 gives more
             variety.
 
         Returns
         -------
         list of list of str
         """
-        if not isinstance(n_samples, int | np.integer) or n_samples < 1:
-            raise ValueError(f"n_samples must be a positive integer, got {n_samples!r}")
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature!r}")
-        rng = np.random.default_rng(rng)
+        n_samples = whole("n_samples", n_samples)
+        temperature = number("temperature", temperature, above=0)
+        rng = as_generator(rng)
 
         def choose(logits):
             # The largest of logits plus Gumbel noise is a draw from their softmax.
             return (logits / temperature + rng.gumbel(size=logits.shape)).argmax(axis=1)
 
-        written = self._write(
-            np.repeat(checked_codes(codes, self.n_latent), n_samples, axis=0), choose
-        )
+        codes = check_codes(codes, self.n_latent)
+        written = self._write(np.repeat(codes, n_samples, axis=0), choose)
         return [written[i : i + n_samples] for i in range(0, len(written), n_samples)]
 
-    def beam(self, codes, width):
-        """The likeliest caption that a beam search finds.
+    def beam(self, codes: ArrayLike | torch.Tensor, width: int) -> list[str]:
+        """Return the likeliest caption that a beam search finds.
 
         Parameters
         ----------
-        codes : array, (n, n_latent)
+        codes : array_like of shape (n_samples, n_latent)
         width : int
             How many beginnings of captions are kept at each step; 1 is `greedy`.
 
@@ -211,9 +237,8 @@ class Captioner:
         -------
         list of str
         """
-        if not isinstance(width, int | np.integer) or width < 1:
-            raise ValueError(f"width must be a positive integer, got {width!r}")
-        return [self._beam(code[None], int(width)) for code in checked_codes(codes, self.n_latent)]
+        width = whole("width", width)
+        return [self._beam(code[None], width) for code in check_codes(codes, self.n_latent)]
 
     def _beam(self, code, width):
         state, words, totals, written = self.begin(code), np.array([END]), np.zeros(1), [()]
@@ -253,23 +278,25 @@ class Captioner:
                 break
         return [_sentence(row) for row in written]
 
-    def log_probability(self, codes, captions):
-        """Log-probability that the decoder gives to captions, their ends included.
+    def log_probability(
+        self, codes: ArrayLike | torch.Tensor, captions: Sequence[str]
+    ) -> np.ndarray:
+        """Return the log-probability that the decoder gives to captions, ends included.
 
         Parameters
         ----------
-        codes : array, (n, n_latent)
-        captions : list of str
-            One a code.
+        codes : array_like of shape (n_samples, n_latent)
+        captions : sequence of str
+            One per code.
 
         Returns
         -------
-        numpy.ndarray of float64, shape (n,)
+        ndarray of float64, shape (n_samples,)
         """
-        codes = checked_codes(codes, self.n_latent)
-        if len(captions) != len(codes):
+        codes = check_codes(codes, self.n_latent)
+        if isinstance(captions, str) or len(captions) != len(codes):
             raise ValueError(
-                f"captions must be one a code, got {len(captions)} captions and {len(codes)} codes"
+                f"captions must be one per code, got {len(captions)} for {len(codes)} codes"
             )
         targets = _tokens(captions)
         with torch.no_grad():
@@ -277,98 +304,98 @@ class Captioner:
             log_probability = torch.log_softmax(logits.double(), dim=2)
         return -functional.nll_loss(log_probability.mT, targets, reduction="none").sum(1).numpy()
 
-    def save(self, path):
-        """Write the network to a file that `load` reads."""
+    def save(self, path: str | Path) -> None:
+        """Write the network to a file that `load_captioner` reads."""
         torch.save({"settings": _settings(self), "weights": self.network.state_dict()}, path)
 
 
-def checked_codes(codes, n_latent):
-    """Codes as float32, refused unless of the shape (n, n_latent) with n at least 1."""
-    codes = np.asarray(codes, dtype=np.float32)
-    if codes.ndim != 2 or codes.shape[1] != n_latent or len(codes) == 0:
-        raise ValueError(
-            f"codes must have the shape (n, {n_latent}) with n at least 1, got {codes.shape}"
-        )
-    return codes
-
-
-def train(
-    scenes,
-    n_latent=256,
-    bottleneck="relu",
-    seed=0,
-    n_epochs=4,
+def train_captioner(
+    scenes: Scenes,
+    n_latent: int = 256,
+    bottleneck: str = "relu",
+    rng: Randomness = 0,
+    n_epochs: int = 4,
     *,
-    n_pretraining=1,
-    n_hidden=128,
-    n_embedding=64,
-    batch_size=36,
-    learning_rate=1.4e-2,
-):
-    """Train encoder and decoder on the captions of pictures.
+    n_pretraining: int = 1,
+    n_hidden: int = 128,
+    n_embedding: int = 64,
+    batch_size: int = 36,
+    learning_rate: float = 1.4e-2,
+) -> Captioner:
+    """Train encoder and decoder on pictures with captions.
 
-    The convolutions first learn alone, to tell which words occur in the captions of a picture; the
+    First the convolutions alone learn to tell which words occur in a picture's captions; the
     source's encoder, too, had been trained to classify pictures before. Then all parts are trained
-    together on the captions. The words stay as a side task of the convolutions to the end; nothing
-    but captions is asked of the code itself.
+    together on the captions. Predicting the words stays a side task of the convolutions to the end;
+    the code itself is trained on captions alone.
 
     Parameters
     ----------
-    scenes : hblib.scenes.Scenes
+    scenes : hblib.worlds.Scenes
         In each epoch one of the captions of each picture is used, drawn at random, and half of the
         pictures are mirrored.
     n_latent : int
         Units of the bottleneck.
     bottleneck : {"relu", "linear"}
         Its activation.
-    seed : int
-        Of the initial weights, and of the order of pictures and captions.
+    rng : int, sequence of int, Generator or None
+        Decides the initial weights, and the order of pictures and captions. An int is the seed
+        itself; of anything else one is drawn.
     n_epochs : int
         Passes over the pictures with captions.
     n_pretraining : int
         Passes before them with words only. With 0 of both the network is untrained.
     n_hidden, n_embedding : int
-        Hidden units of the recurrent decoder, and length of the vector of a word.
+        Hidden units of the recurrent decoder, and length of a word's vector.
     batch_size : int
+        At least 2.
     learning_rate : float
-        Largest step of Adam, reached after a tenth of the training and lowered to 0 at its end.
+        Peak of Adam's learning rate, reached after a tenth of the training and lowered to 0 at its
+        end.
 
     Returns
     -------
     Captioner
+
+    Raises
+    ------
+    ValueError
+        If an option is not allowed, or a caption has a word outside the vocabulary.
+
+    Examples
+    --------
+    >>> from hblib import worlds
+    >>> scenes = worlds.draw_scenes(8, rng=0)
+    >>> captioner = train_captioner(scenes, n_latent=4, n_epochs=1, batch_size=4)
+    >>> codes = captioner.encode(scenes.images)
+    >>> codes.shape, len(captioner.greedy(codes))
+    ((8, 4), 8)
     """
-    if bottleneck not in BOTTLENECKS:
-        raise ValueError(f"bottleneck must be one of {', '.join(BOTTLENECKS)}, got {bottleneck!r}")
-    for name, value, least in (
-        ("n_latent", n_latent, 1),
-        ("n_epochs", n_epochs, 0),
-        ("n_pretraining", n_pretraining, 0),
-        ("n_hidden", n_hidden, 1),
-        ("n_embedding", n_embedding, 1),
-        ("batch_size", batch_size, 2),
-    ):
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be an integer, at least {least}, got {value!r}")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be positive, got {learning_rate!r}")
+    choice("bottleneck", bottleneck, BOTTLENECKS)
+    n_latent = whole("n_latent", n_latent)
+    n_epochs = whole("n_epochs", n_epochs, 0)
+    n_pretraining = whole("n_pretraining", n_pretraining, 0)
+    n_hidden, n_embedding = whole("n_hidden", n_hidden), whole("n_embedding", n_embedding)
+    batch_size = whole("batch_size", batch_size, 2)
+    learning_rate = number("learning_rate", learning_rate, above=0)
     if len(scenes) < 2 or not all(scenes.captions):
         raise ValueError(
             f"scenes must hold at least 2 pictures, each with a caption, got {len(scenes)} pictures"
         )
+    seed = as_seed(rng)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _Network(n_latent, bottleneck, n_hidden, n_embedding)
-        to_labels = nn.Linear(
-            network.to_code.in_features, len(WORDS)
-        )  # reads the features, not the code
+        # Reads the features, not the code.
+        to_labels = nn.Linear(network.to_code.in_features, len(WORDS))
     if n_pretraining + n_epochs:
         _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate)
     network.eval().requires_grad_(False)
-    return Captioner(network, int(n_latent), bottleneck)
+    return Captioner(network, n_latent, bottleneck)
 
 
 def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, learning_rate):
-    images = torch.as_tensor(scenes.images)
+    images = torch.as_tensor(np.require(scenes.images, requirements=["C", "W"]))
     tokens = _tokens([caption for captions in scenes.captions for caption in captions])
     lengths = (tokens != _PADDING).sum(dim=1).numpy()
     n_captions = np.array([len(captions) for captions in scenes.captions])
@@ -398,13 +425,10 @@ def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, 
             if rng.random() < 0.5:
                 pictures = pictures.flip(2)
             features = network.see(pictures)
-            loss = (
-                _LABELS
-                * functional.binary_cross_entropy_with_logits(
-                    to_labels(features), labels[batch], reduction="sum"
-                )
-                / len(batch)
+            missed = functional.binary_cross_entropy_with_logits(
+                to_labels(features), labels[batch], reduction="sum"
             )
+            loss = _LABELS * missed / len(batch)
             if epoch >= n_pretraining:
                 codes = network.encode(features)
                 loss = loss + network.loss(codes, tokens[chosen[batch]], lengths[chosen[batch]])
@@ -416,8 +440,32 @@ def _fit(network, to_labels, scenes, seed, n_pretraining, n_epochs, batch_size, 
     network.eval()
 
 
-def load(path):
-    """Read a network that `Captioner.save` has written."""
+def load_captioner(path: str | Path) -> Captioner:
+    """Read a captioner that `Captioner.save` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    Captioner
+
+    Raises
+    ------
+    ValueError
+        If the file holds anything else.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from hblib import worlds
+    >>> captioner = train_captioner(worlds.draw_scenes(2, rng=0), 4, n_epochs=0, n_pretraining=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     captioner.save(os.path.join(folder, "captioner.pt"))
+    ...     load_captioner(os.path.join(folder, "captioner.pt")).n_latent
+    4
+    """
     try:
         stored = torch.load(Path(path), weights_only=True)
         network = _Network(**stored["settings"])
@@ -434,9 +482,9 @@ _PADDING = -100  # the index that torch's losses ignore
 
 
 def _tokens(captions):
-    """Captions as indices, each with its end, padded: int64 tensor (n, longest + 1)."""
+    """Return captions as indices, ends included, padded: int64 tensor (n, longest + 1)."""
     split = [caption.split() for caption in captions]
-    if unknown := sorted({word for words in split for word in words} - set(VOCABULARY)):
+    if unknown := sorted({word for words in split for word in words} - set(CAPTION_VOCABULARY)):
         raise ValueError(f"captions hold words outside the vocabulary: {', '.join(unknown)}")
     tokens = np.full((len(split), max(map(len, split)) + 1), _PADDING)
     for row, words in zip(tokens, split):
@@ -446,7 +494,7 @@ def _tokens(captions):
 
 
 def _shifted(targets):
-    """What the decoder reads before it predicts each target; padding may be any word."""
+    """Return what the decoder reads before each target; padding may be any word."""
     return functional.pad(targets[:, :-1], (1, 0), value=END).clamp(min=0)
 
 

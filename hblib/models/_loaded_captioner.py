@@ -1,9 +1,11 @@
-"""Captions from codes of any model: an array of codes and a way to write from them.
+"""Captions from codes of any model: an array of codes, and a way to write from them.
 
-`load_codes` puts both behind the names of `hblib.captioner.Captioner`, so that the analysis of a
-chapter runs on codes from elsewhere. `hugging_face` does so for a published image-to-text model; it
-needs the package transformers, which this project does not depend on, and the model's files.
+`load_codes` puts both behind the names of `Captioner`, so that the analysis of a chapter runs on
+codes from elsewhere. `load_hugging_face` does so for a published image-to-text model; it needs the
+package transformers, which this project does not depend on, and the model's files.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,19 +13,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from hblib.models._captioner import checked_codes
+from hblib._checks import as_array, whole
+from hblib.models._autoencoder import check_codes
+from hblib.worlds._randomness import Randomness, as_generator
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """Codes with a decoder from elsewhere.
+class LoadedCaptioner:
+    """Codes with a decoder from elsewhere; made by `load_codes` or `load_hugging_face`.
 
     Attributes
     ----------
-    codes : numpy.ndarray of float32, shape (n, n_latent)
+    codes : ndarray of float32, shape (n_samples, n_latent)
     write : callable
-        From codes (n, n_latent) to a list of n captions, the likeliest ones.
+        From codes (n_samples, n_latent) to a list of captions, the likeliest ones.
     write_samples : callable or None
         From codes, a number of samples and a `numpy.random.Generator` to a list of lists of
         captions.
@@ -34,38 +39,47 @@ class Loaded:
     write_samples: Callable | None = None
 
     @property
-    def n_latent(self):
+    def n_latent(self) -> int:
         """Length of a code."""
         return self.codes.shape[1]
 
-    def greedy(self, codes):
-        """The likeliest caption of each code, as the decoder finds it: list of str."""
-        return list(self.write(checked_codes(codes, self.n_latent)))
+    def greedy(self, codes: ArrayLike | torch.Tensor) -> list[str]:
+        """Return the likeliest caption of each code, as the decoder finds it."""
+        return list(self.write(check_codes(codes, self.n_latent)))
 
-    def sample(self, codes, n_samples, rng):
-        """Captions at random, `n_samples` a code: list of list of str."""
+    def sample(
+        self, codes: ArrayLike | torch.Tensor, n_samples: int, rng: Randomness = None
+    ) -> list[list[str]]:
+        """Draw `n_samples` captions per code."""
         if self.write_samples is None:
             raise ValueError("write_samples was not given: this decoder cannot sample")
-        rng = np.random.default_rng(rng)
-        return [
-            list(some)
-            for some in self.write_samples(checked_codes(codes, self.n_latent), n_samples, rng)
-        ]
+        codes, n_samples = check_codes(codes, self.n_latent), whole("n_samples", n_samples)
+        drawn = self.write_samples(codes, n_samples, as_generator(rng))
+        return [list(captions) for captions in drawn]
 
 
-def load_codes(codes, write, write_samples=None):
-    """Codes of any model as a captioner.
+def load_codes(
+    codes: ArrayLike | torch.Tensor | str | Path,
+    write: Callable[[np.ndarray], list[str]],
+    write_samples: Callable | None = None,
+) -> LoadedCaptioner:
+    """Make a captioner of codes of any model.
 
     Parameters
     ----------
-    codes : array, (n, n_latent), or str or pathlib.Path
+    codes : array_like of shape (n_samples, n_latent), or str or Path
         The codes, or an ``.npy`` file that holds them.
     write, write_samples : callable
-        See `Loaded`.
+        See `LoadedCaptioner`.
 
     Returns
     -------
-    Loaded
+    LoadedCaptioner
+
+    Raises
+    ------
+    ValueError
+        If codes are no finite matrix.
 
     Examples
     --------
@@ -76,16 +90,17 @@ def load_codes(codes, write, write_samples=None):
     """
     if isinstance(codes, str | Path):
         codes = np.load(codes, allow_pickle=False)
-    codes = np.asarray(codes, dtype=np.float32)
-    if codes.ndim != 2 or 0 in codes.shape:
-        raise ValueError(f"codes must be a matrix with a row for each picture, got {codes.shape}")
-    if not np.isfinite(codes).all():
-        raise ValueError("codes contains values that are not finite (NaN or infinity)")
-    return Loaded(codes, write, write_samples)
+    codes = as_array("codes", codes, 2).astype(np.float32, copy=False)
+    return LoadedCaptioner(codes, write, write_samples)
 
 
-def hugging_face(images, name="nlpconnect/vit-gpt2-image-captioning", batch_size=16, max_words=20):
-    """Codes of pictures, and the decoder, of an image-to-text model from huggingface.co.
+def load_hugging_face(
+    images: ArrayLike,
+    name: str = "nlpconnect/vit-gpt2-image-captioning",
+    batch_size: int = 16,
+    max_words: int = 20,
+) -> LoadedCaptioner:
+    """Return codes of pictures, and the decoder, of an image-to-text model from huggingface.co.
 
     The model must be a ``VisionEncoderDecoderModel``. Its encoder gives a vector for each patch of
     the picture. The code is their mean, and the decoder is shown nothing else: a narrower
@@ -94,31 +109,36 @@ def hugging_face(images, name="nlpconnect/vit-gpt2-image-captioning", batch_size
 
     Parameters
     ----------
-    images : array of uint8, (n, height, width, 3)
+    images : array_like of uint8, shape (n_samples, height, width, 3)
     name : str
         On huggingface.co, or a folder.
     batch_size : int
-        Pictures that are encoded at a time.
+        Pictures encoded at a time.
     max_words : int
         Longest caption, in tokens of the model.
 
     Returns
     -------
-    Loaded
+    LoadedCaptioner
 
     Raises
     ------
     ImportError
         If transformers is not installed.
     OSError
-        If the model is neither stored here nor to be reached.
+        If the model is neither stored here nor can be fetched.
+
+    Examples
+    --------
+    >>> model = load_hugging_face(images)                               # doctest: +SKIP
+    >>> model.greedy(model.codes)                                       # doctest: +SKIP
     """
     try:
         import transformers
         from transformers.modeling_outputs import BaseModelOutput
     except ImportError:
         raise ImportError(
-            "hugging_face needs the package transformers: pip install transformers"
+            "load_hugging_face needs the package transformers: pip install transformers"
         ) from None
     try:
         process = transformers.AutoImageProcessor.from_pretrained(name)
@@ -131,8 +151,8 @@ def hugging_face(images, name="nlpconnect/vit-gpt2-image-captioning", batch_size
         ) from error
 
     @torch.no_grad()
-    def encode(some):
-        pixels = process(list(some), return_tensors="pt").pixel_values
+    def encode(batch):
+        pixels = process(list(batch), return_tensors="pt").pixel_values
         return model.encoder(pixels).last_hidden_state.mean(dim=1).numpy()
 
     @torch.no_grad()

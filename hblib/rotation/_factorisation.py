@@ -1,33 +1,30 @@
-"""The factorisation M ~ A.T @ B: errors, gradients, training of many seeds at once, symmetry.
+"""The factorisation M ~ A.T @ B: its parameters, errors and gradients, many seeds at once.
 
 The columns of ``A`` (k, m) and ``B`` (k, n) lie in the k-dimensional hidden feature space. An
 invertible k x k matrix U acts on the parameters by (A, B) -> (U A, U^-T B), which leaves the
 product ``A.T @ B`` alone; for an orthogonal U this is the rotation (U A, U B). Everything here
 has a leading axis of seeds, (S, k, m) and (S, k, n), and no Python loop over them.
 
-Public functions take NumPy arrays or tensors and return NumPy arrays. Update rules (see
-`hblib.optimisers`) work on `Parameters` and `Problem` directly: a rule is any callable
-``rule(problem, theta, **options) -> step`` whose ``step(t)`` changes ``theta`` in place.
+Public functions take arrays, tensors and data frames and return NumPy arrays; update rules work on
+`Parameters` and `Problem` directly.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
-from scipy.stats import binomtest
+from numpy.typing import ArrayLike
 
-ArrayLike = np.ndarray | torch.Tensor
-Step = Callable[[int], None]
+from hblib._checks import as_array, choice, generator, number, whole
 
 
 @dataclass(frozen=True)
-class Error:
-    """A loss of one entry: its value e(p, y), its slope de/dp (in place) and the data it allows."""
+class EntryError:
+    """The error of one entry: its value e(p, y), its slope de/dp (in place), the data it allows."""
 
     value: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     slope_: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -36,17 +33,17 @@ class Error:
 
 
 ERRORS = {
-    "squared": Error(
+    "squared": EntryError(
         lambda p, y: (p - y).square() / 2, lambda p, y: p.sub_(y), lambda y: y.isfinite(), "finite"
     ),
-    "logistic": Error(
+    "logistic": EntryError(
         lambda p, y: F.softplus(p) - y * p,
         lambda p, y: p.sigmoid_().sub_(y),
         lambda y: (y == 0) | (y == 1),
         "0 or 1",
     ),
     # Log link; the constant log(y!) is left out.
-    "poisson": Error(
+    "poisson": EntryError(
         lambda p, y: p.exp() - y * p, lambda p, y: p.exp_().sub_(y), lambda y: y >= 0, "counts >= 0"
     ),
 }
@@ -66,10 +63,6 @@ HIDDEN = {
 }
 
 
-def _rms_norm(h: torch.Tensor) -> torch.Tensor:
-    return h * (h.square().mean(1, keepdim=True) + _EPS).rsqrt()
-
-
 def _sinc_tanh(r: torch.Tensor) -> torch.Tensor:
     return torch.tanh(r) / r
 
@@ -79,25 +72,43 @@ class Parameters:
 
     Rules that treat all coordinates alike act on ``flat`` in one pass; rules that know words
     (columns) or hidden units (rows) act on ``A`` (S, k, m) and ``B`` (S, k, n).
+
+    Parameters
+    ----------
+    A, B : array_like of shape (S, k, m) and (S, k, n), or (k, m) and (k, n) for one seed
+        Values, which are copied.
+    dtype : torch.dtype, optional
+        Precision; by default that of the values.
+
+    Raises
+    ------
+    ValueError
+        If the two disagree in seeds or in k, or a value is not finite.
+
+    Examples
+    --------
+    >>> theta = Parameters(np.ones((2, 3)), np.zeros((2, 4)))
+    >>> theta.flat.shape, theta.B.shape
+    (torch.Size([14]), torch.Size([1, 2, 4]))
     """
 
     def __init__(self, A: ArrayLike, B: ArrayLike, dtype: torch.dtype | None = None):
-        A, B = _batched("A0", A, dtype), _batched("B0", B, dtype)
+        A, B = batched("A0", A, dtype), batched("B0", B, dtype)
         if A.shape[:2] != B.shape[:2]:
             raise ValueError(
                 f"A0 {tuple(A.shape)} and B0 {tuple(B.shape)} must agree in seeds and in k, "
-                "their first two axes."
+                "their first two axes"
             )
         self.flat = torch.cat([A.reshape(-1), B.reshape(-1)])
         self.A = self.flat[: A.numel()].view(A.shape)
         self.B = self.flat[A.numel() :].view(B.shape)
 
-    def clone(self) -> "Parameters":
-        """Copy of the values in new memory."""
-        return Parameters(self.A, self.B)
+    def clone(self) -> Parameters:
+        """Copy the values to new memory."""
+        return Parameters(self.A, self.B, self.flat.dtype)
 
     def norm(self) -> torch.Tensor:
-        """Frobenius norm of (A, B) per seed, (S, 1, 1)."""
+        """Return the Frobenius norm of (A, B) of each seed, (S, 1, 1)."""
         return (self.A.square().sum((1, 2), True) + self.B.square().sum((1, 2), True)).sqrt()
 
 
@@ -112,8 +123,12 @@ class MiniTasks:
     indices: torch.Tensor
 
 
-def mini_tasks(
-    kind: str, shape: tuple[int, int], size: int, n_tasks: int, seed: int | np.random.Generator = 0
+def draw_mini_tasks(
+    kind: str,
+    shape: tuple[int, int],
+    size: int,
+    n_tasks: int,
+    rng: int | np.random.Generator | None = 0,
 ) -> MiniTasks:
     """Draw the mini-tasks of stochastic gradient descent once, to be shared by several runs.
 
@@ -127,21 +142,28 @@ def mini_tasks(
         Rows or entries per task.
     n_tasks : int
         Length of the sequence; training longer than that starts it again.
-    seed : int or numpy.random.Generator
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
 
     Returns
     -------
     MiniTasks
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown, or M has fewer rows or entries than `size`.
+
+    Examples
+    --------
+    >>> draw_mini_tasks("rows", (6, 4), size=2, n_tasks=3).indices.shape
+    torch.Size([3, 2])
     """
-    rng = np.random.default_rng(seed)
-    m, n = shape
-    if kind not in ("rows", "entries"):
-        raise ValueError(f"kind = {kind!r} of mini-tasks is unknown; allowed: 'rows', 'entries'.")
-    limit = m if kind == "rows" else m * n
-    if not 1 <= size <= limit:
-        raise ValueError(f"size = {size} must lie between 1 and {limit}, the {kind} of M.")
-    if n_tasks < 1:
-        raise ValueError(f"n_tasks = {n_tasks} must be at least 1.")
+    rng = generator(rng)
+    choice("kind", kind, ("rows", "entries"))
+    m, n = (whole("shape", length) for length in shape)
+    size = whole("size", size, most=m if kind == "rows" else m * n)
+    n_tasks = whole("n_tasks", n_tasks)
     if kind == "rows":
         indices = rng.random((n_tasks, m)).argsort(axis=1)[:, :size]
     else:
@@ -161,15 +183,16 @@ class Problem:
 
     Parameters
     ----------
-    M : array (m, n) or (S, m, n)
-        The data: one matrix for all seeds, or one a seed.
+    M : array_like of shape (m, n) or (S, m, n)
+        The data: one matrix for all seeds, or one per seed.
     error : {'squared', 'logistic', 'poisson'}
         Logistic wants M of 0 and 1; Poisson counts, with a log link (the mean is exp(P)).
-    weights : array (m, n), optional
-        Non-negative weights; a mask is a weight of 0 and 1.
+    weights : array_like of shape (m, n), optional
+        Non-negative weights; a mask has weights 0 and 1.
     l2, l1 : float
-        Penalties.
+        Strengths of the two penalties, at least 0.
     hidden : {'relu', 'tanh', 'radial tanh', 'batch norm', 'layer norm', 'rms norm'}, optional
+        Function applied to the hidden layer.
     tasks : MiniTasks, optional
         Gradients are of the mini-task of the step (scaled up to be unbiased); errors of all of M.
     dtype : torch.dtype
@@ -179,6 +202,17 @@ class Problem:
     ----------
     scale : float
         1 / sqrt(m n).
+
+    Raises
+    ------
+    ValueError
+        If M holds values that the error does not allow, or a parameter is not one of those allowed.
+
+    Examples
+    --------
+    >>> problem = Problem([[1.0, 2.0], [0.0, 1.0], [3.0, 0.0]], l2=0.1)
+    >>> problem.shape, round(problem.scale, 3)
+    ((3, 2), 0.408)
     """
 
     M: ArrayLike
@@ -193,46 +227,40 @@ class Problem:
     twins: int = field(default=1, repr=False)
 
     def __post_init__(self) -> None:
-        _known("error", self.error, ERRORS)
+        choice("error", self.error, ERRORS)
         if self.hidden is not None:
-            _known("hidden", self.hidden, HIDDEN)
-        at_least_one("twins", self.twins)
-        for name in ("l2", "l1"):
-            if not 0 <= getattr(self, name) < np.inf:
-                raise ValueError(f"{name} = {getattr(self, name)} must be finite and >= 0.")
-        M = torch.as_tensor(self.M).to(self.dtype)
-        if M.ndim not in (2, 3) or not M.numel():
-            raise ValueError(f"M of shape {tuple(M.shape)} must be (m, n) or (S, m, n).")
-        if not M.isfinite().all():
-            raise ValueError(
-                f"M has {int((~M.isfinite()).sum())} entries that are NaN or infinite."
-            )
+            choice("hidden", self.hidden, HIDDEN)
+        whole("twins", self.twins)
+        number("l2", self.l2, least=0)
+        number("l1", self.l1, least=0)
+        M = tensor("M", self.M, (2, 3), self.dtype)
         bad = ~ERRORS[self.error].allows(M)
         if bad.any():
             raise ValueError(
                 f"M has {int(bad.sum())} entries such as {M[bad][0]:g}; error = {self.error!r} "
-                f"allows {ERRORS[self.error].data}."
+                f"allows {ERRORS[self.error].data}"
             )
-        object.__setattr__(self, "M", M.contiguous())
+        object.__setattr__(self, "M", M)
         if self.weights is not None:
-            w = torch.as_tensor(self.weights).to(self.dtype)
-            if w.shape != M.shape[-2:]:
+            weights = tensor("weights", self.weights, 2, self.dtype)
+            if weights.shape != M.shape[-2:]:
                 raise ValueError(
-                    f"weights of shape {tuple(w.shape)} must have M's shape {tuple(M.shape[-2:])}."
+                    f"weights of shape {tuple(weights.shape)} must have M's shape "
+                    f"{tuple(M.shape[-2:])}"
                 )
-            if not ((w >= 0) & w.isfinite()).all():
-                raise ValueError("weights must be finite and >= 0 everywhere.")
-            object.__setattr__(self, "weights", w)
+            if not (weights >= 0).all():
+                raise ValueError("weights must be >= 0 everywhere")
+            object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "_Mt", self.M.mT.contiguous())
         object.__setattr__(self, "scale", (M.shape[-2] * M.shape[-1]) ** -0.5)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(m, n)."""
+        """Shape (m, n) of the data matrix."""
         return tuple(self.M.shape[-2:])
 
-    def with_twins(self, twins: int) -> "Problem":
-        """The same problem for a batch in which all seeds are repeated ``twins`` times."""
+    def with_twins(self, twins: int) -> Problem:
+        """Return the same problem for a batch in which all seeds are repeated ``twins`` times."""
         M = self.M.repeat(twins, 1, 1) if self.M.ndim == 3 else self.M
         return replace(self, M=M, twins=twins * self.twins)
 
@@ -243,14 +271,14 @@ class Problem:
         if (m, theta.B.shape[2]) != self.shape:
             raise ValueError(
                 f"A0 (S, k, {m}) and B0 (S, k, {theta.B.shape[2]}) do not fit M of shape "
-                f"{self.shape}: A0 needs one column a row of M, B0 one column a column of M."
+                f"{self.shape}: A0 needs one column per row of M, B0 one per column of M"
             )
         if self.M.ndim == 3 and self.M.shape[0] != seeds:
-            raise ValueError(f"A0 holds {seeds} seeds but M holds {self.M.shape[0]}.")
+            raise ValueError(f"A0 holds {seeds} seeds but M holds {self.M.shape[0]}")
         return theta
 
     def value(self, theta: Parameters) -> torch.Tensor:
-        """Error of all of M with its penalties, (S,)."""
+        """Return the error of all of M with its penalties, (S,)."""
         H = theta.A if self.hidden is None else HIDDEN[self.hidden](theta.A)
         e = ERRORS[self.error].value(H.mT @ theta.B, self.M)
         if self.weights is not None:
@@ -277,7 +305,9 @@ class Problem:
         if self.l1:
             grad.flat.add_(theta.flat.sign(), alpha=self.l1)
 
-    def _data_gradient_(self, A, B, gA, gB, t) -> None:
+    def _data_gradient_(
+        self, A: torch.Tensor, B: torch.Tensor, gA: torch.Tensor, gB: torch.Tensor, t: int
+    ) -> None:
         """(B G^T, A G) with G = dE/dP, by the cheapest way to the same numbers."""
         c, slope_ = self.scale, ERRORS[self.error].slope_
         if self.tasks is not None:
@@ -323,15 +353,33 @@ class Problem:
         gB.zero_().index_add_(2, j, a * g[:, None])
 
 
-def error(problem: Problem, A: ArrayLike, B: ArrayLike) -> np.ndarray:
-    """Error of each seed at (A, B), (S,)."""
+def factorisation_error(problem: Problem, A: ArrayLike, B: ArrayLike) -> np.ndarray:
+    """Compute the error of each seed at (A, B), penalties included.
+
+    Parameters
+    ----------
+    problem : Problem
+    A, B : array_like of shape (S, k, m) and (S, k, n), or (k, m) and (k, n) for one seed
+
+    Returns
+    -------
+    ndarray of shape (S,)
+
+    Examples
+    --------
+    A squared error of 2 / 2 in each of four entries, divided by sqrt(2 * 2):
+
+    >>> problem = Problem(np.full((2, 2), 2**0.5))
+    >>> factorisation_error(problem, np.zeros((1, 2)), np.zeros((1, 2))).round(6)
+    array([2.])
+    """
     return problem.value(problem.parameters(A, B)).numpy()
 
 
-def gradient(
+def factorisation_gradient(
     problem: Problem, A: ArrayLike, B: ArrayLike, step: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient of the error at (A, B), in closed form.
+    """Compute the gradient of the error at (A, B), in closed form.
 
     With G = dE/dP the gradient is (B G^T, A G). It is equivariant: since G depends on A.T @ B
     alone, the gradient at (U A, U B) is (U B G^T, U A G).
@@ -339,290 +387,34 @@ def gradient(
     Parameters
     ----------
     problem : Problem
-    A, B : arrays (S, k, m) and (S, k, n), or (k, m) and (k, n) for one seed
+    A, B : array_like of shape (S, k, m) and (S, k, n), or (k, m) and (k, n) for one seed
     step : int
         Which mini-task, if the problem has them.
 
     Returns
     -------
-    gA, gB : arrays (S, k, m) and (S, k, n)
+    gA, gB : ndarray of shape (S, k, m) and (S, k, n)
+
+    Examples
+    --------
+    >>> gA, gB = factorisation_gradient(Problem([[4.0]]), [[1.0], [2.0]], [[3.0], [1.0]])
+    >>> gA[0].ravel(), gB[0].ravel()  # (a . b - 4) b and (a . b - 4) a, with a . b = 5
+    (array([3., 1.]), array([1., 2.]))
     """
+    step = whole("step", step, least=0)
     theta = problem.parameters(A, B)
     grad = theta.clone()
     problem.gradient_(theta, grad, step)
     return grad.A.numpy(), grad.B.numpy()
 
 
-def gradient_descent(problem: Problem, theta: Parameters, lr: float = 0.2) -> Step:
-    """The plain rule theta <- theta - lr * gradient (SGD when the problem has mini-tasks)."""
-    positive("lr", lr)
-    grad = theta.clone()
-
-    def step(t: int) -> None:
-        problem.gradient_(theta, grad, t)
-        theta.flat.add_(grad.flat, alpha=-lr)
-
-    return step
-
-
-def descent(make: Callable[..., Step]) -> Callable[..., Step]:
-    """Rule that steps against a transformed gradient.
-
-    ``make(problem, theta, grad, **options)`` returns a ``transform(t)`` that changes ``grad``,
-    the gradient of step t, in place; the rule then does theta <- theta - lr * grad.
-    """
-
-    def rule(problem: Problem, theta: Parameters, lr: float, **options: Any) -> Step:
-        grad = theta.clone()
-        transform = make(problem, theta, grad, **options)
-
-        def step(t: int) -> None:
-            problem.gradient_(theta, grad, t)
-            transform(t)
-            theta.flat.add_(grad.flat, alpha=-lr)
-
-        return step
-
-    return rule
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Result of training: A (S, k, m), B (S, k, n), and the error (len(steps), S) at ``steps``."""
-
-    A: np.ndarray
-    B: np.ndarray
-    steps: np.ndarray
-    error: np.ndarray
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Run torch on one thread, as batches of small matrices are fastest and sums are repeatable."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@one_thread()
-def train(
-    problem: Problem,
-    A0: ArrayLike,
-    B0: ArrayLike,
-    rule: Callable[..., Step] = gradient_descent,
-    n_steps: int = 2000,
-    record: int | None = None,
-    **options: Any,
-) -> Run:
-    """Train all seeds at once, on one thread.
-
-    Parameters
-    ----------
-    problem : Problem
-    A0, B0 : arrays (S, k, m) and (S, k, n)
-        Where each seed starts.
-    rule : callable, optional
-        An update rule, for instance ``optimisers.RULES["adam"]``; plain gradient descent if left.
-    n_steps : int
-    record : int, optional
-        Record the error every that many steps; by default only at the start and at the end.
-    **options
-        Passed to the rule, for instance ``lr=0.1``.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    FloatingPointError
-        If the parameters do not stay finite.
-
-    Examples
-    --------
-    >>> M = np.outer([1.0, 2.0, 3.0], [1.0, -1.0])
-    >>> A0, B0 = initialise("gaussian", k=2, shape=M.shape, n_seeds=4, scale=0.5, seed=0)
-    >>> run = train(Problem(M), A0, B0, n_steps=500)
-    >>> bool((run.error[-1] < 1e-4 * run.error[0]).all())
-    True
-    """
-    at_least_one("n_steps", n_steps)
-    record = n_steps if record is None else record
-    at_least_one("record", record)
-    theta = problem.parameters(A0, B0)
-    step = rule(problem, theta, **options)
-    steps, errors = [0], [problem.value(theta)]
-    for t in range(n_steps):
-        step(t)
-        if (t + 1) % record == 0 or t + 1 == n_steps:
-            steps.append(t + 1)
-            errors.append(problem.value(theta))
-    if not theta.flat.isfinite().all():
-        raise FloatingPointError(f"Training did not stay finite in {n_steps} steps: lower lr.")
-    return Run(theta.A.numpy(), theta.B.numpy(), np.array(steps), torch.stack(errors).numpy())
-
-
-@one_thread()
-def equivariance_defect(
-    problem: Problem,
-    A0: ArrayLike,
-    B0: ArrayLike,
-    U: ArrayLike,
-    rule: Callable[..., Step] = gradient_descent,
-    n_steps: int = 2000,
-    curve: bool = False,
-    **options: Any,
-) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
-    """How far training from the rotated start strays from the rotated training.
-
-    Runs from (A0, B0) and from (U A0, U^-T B0), which is (U A0, U B0) for an orthogonal U, go in
-    lockstep as one batch and see the same mini-tasks and the same random draws. At each step the
-    defect is |theta'_t - U theta_t|_F / |theta_t|_F.
-
-    Parameters
-    ----------
-    problem : Problem
-    A0, B0 : arrays (S, k, m) and (S, k, n)
-    U : array (k, k), (S, k, k) or (T, S, k, k)
-        One matrix, one a seed, or T sets of them, all run in the same batch.
-    rule, n_steps, **options
-        As in `train`.
-    curve : bool
-        Also return the defect at every step.
-
-    Returns
-    -------
-    defect : array (S,), or (T, S) for U of four axes
-        The maximum over the steps, the start included.
-    curve : array (n_steps + 1, S) or (n_steps + 1, T, S), only if asked for
-
-    Raises
-    ------
-    FloatingPointError
-        If the parameters do not stay finite.
-    """
-    at_least_one("n_steps", n_steps)
-    start = problem.parameters(A0, B0)
-    U64 = _actions(U, start)
-    n_sets = len(U64)
-    UA = U64.to(problem.dtype)
-    UB = torch.linalg.inv(U64).mT.to(problem.dtype)
-    theta = Parameters(
-        torch.cat([start.A[None], UA @ start.A]).flatten(0, 1),
-        torch.cat([start.B[None], UB @ start.B]).flatten(0, 1),
-    )
-    step = rule(problem.with_twins(n_sets + 1), theta, **options)
-
-    # Steps are written to a buffer and compared many at a time: it is the only cost of watching.
-    chunk = max(1, min(100, n_steps + 1, 2_000_000 // theta.flat.numel()))
-    history = torch.empty((chunk, theta.flat.numel()), dtype=problem.dtype)
-    pieces, filled = [], 0
-
-    def flush() -> None:
-        gap = size = 0.0
-        for X, V in zip(
-            history[:filled].split([theta.A.numel(), theta.B.numel()], dim=1), (UA, UB)
-        ):
-            X = X.view(filled, n_sets + 1, *(start.A if V is UA else start.B).shape)
-            turned = torch.einsum("tsij,csjw->ctsiw", V, X[:, 0])
-            gap = gap + (X[:, 1:] - turned).square().sum((3, 4))
-            size = size + X[:, :1].square().sum((3, 4))
-        pieces.append((gap / size).sqrt())
-
-    for t in range(n_steps + 1):
-        history[filled] = theta.flat
-        filled += 1
-        if filled == chunk or t == n_steps:
-            flush()
-            filled = 0
-        if t < n_steps:
-            step(t)
-    gaps = torch.cat(pieces).double().numpy()
-    if not np.isfinite(gaps).all():
-        first = int(np.argmin(np.isfinite(gaps).all(axis=(1, 2))))
-        raise FloatingPointError(f"Training did not stay finite at step {first}: lower lr.")
-    if torch.as_tensor(U).ndim < 4:
-        gaps = gaps[:, 0]
-    return (gaps.max(0), gaps) if curve else gaps.max(0)
-
-
-def invariance_defect(problem: Problem, A: ArrayLike, B: ArrayLike, U: ArrayLike) -> np.ndarray:
-    """Relative change of the error under (A, B) -> (U A, U^-T B), per seed.
-
-    For orthogonal U the action is (U A, U B); for other invertible U it is the one that leaves
-    A.T @ B alone, so that scalings can be tested as generators too.
-
-    Parameters
-    ----------
-    problem : Problem
-    A, B : arrays (S, k, m) and (S, k, n)
-    U : array (k, k), (S, k, k) or (T, S, k, k)
-
-    Returns
-    -------
-    array (S,), or (T, S) for U of four axes
-        |E(UA, U^-T B) - E(A, B)| / |E(A, B)|.
-    """
-    theta = problem.parameters(A, B)
-    U64 = _actions(U, theta)
-    before = problem.value(theta)
-    UA, UB = U64.to(problem.dtype), torch.linalg.inv(U64).mT.to(problem.dtype)
-    after = [problem.value(Parameters(u @ theta.A, v @ theta.B)) for u, v in zip(UA, UB)]
-    defect = ((torch.stack(after) - before) / before).abs().numpy()
-    return defect if torch.as_tensor(U).ndim == 4 else defect[0]
-
-
-def imbalance(A: ArrayLike, B: ArrayLike) -> np.ndarray:
-    """Q = A A^T - B B^T, (S, k, k): conserved by gradient flow on any error of A.T @ B.
-
-    d/dt (A A^T) = -(B G^T A^T + A G B^T) = d/dt (B B^T); in general the symmetric part of the
-    gl(k) symmetry gives the k (k + 1) / 2 conserved quantities, the antisymmetric part O(k).
-    """
-    A, B = _batched("A", A), _batched("B", B)
-    if A.shape[:2] != B.shape[:2]:
-        raise ValueError(f"A of {A.shape[1]} hidden units and B of {B.shape[1]} must have as many.")
-    return (A @ A.mT - B @ B.mT).numpy()
-
-
-def imbalance_drift(
-    problem: Problem, A0: ArrayLike, B0: ArrayLike, lrs: ArrayLike, time: float
-) -> np.ndarray:
-    """Drift |Q_T - Q_0|_F / |Q_0|_F of gradient descent after the same training time.
-
-    Parameters
-    ----------
-    problem : Problem
-    A0, B0 : arrays (S, k, m) and (S, k, n)
-    lrs : sequence of float
-        Learning rates; each is run for round(time / lr) steps.
-    time : float
-        Training time, the sum of the learning rates over the steps.
-
-    Returns
-    -------
-    array (len(lrs), S)
-    """
-    positive("time", time)
-    Q0 = imbalance(A0, B0)
-    drift = []
-    for lr in np.asarray(lrs, dtype=float):
-        positive("lr", lr)
-        run = train(problem, A0, B0, n_steps=max(1, round(time / lr)), lr=float(lr))
-        gap = imbalance(run.A, run.B) - Q0
-        drift.append(np.linalg.norm(gap, axis=(1, 2)) / np.linalg.norm(Q0, axis=(1, 2)))
-    return np.array(drift)
-
-
-def initialise(
+def initial_factors(
     kind: str,
     k: int,
     shape: tuple[int, int],
     n_seeds: int = 1,
     scale: float = 0.5,
-    seed: int | np.random.Generator = 0,
+    rng: int | np.random.Generator | None = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw starting points (A0, B0) for several seeds.
 
@@ -638,20 +430,34 @@ def initialise(
     shape : (m, n)
         Shape of M.
     n_seeds : int
+        Number of starting points.
     scale : float
-    seed : int or numpy.random.Generator
+        Size of the entries, as said under `kind`.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
 
     Returns
     -------
-    A0, B0 : arrays (n_seeds, k, m) and (n_seeds, k, n)
+    A0, B0 : ndarray of shape (n_seeds, k, m) and (n_seeds, k, n)
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not one of those allowed.
+
+    Examples
+    --------
+    >>> A0, B0 = initial_factors("uniform", k=3, shape=(5, 4), n_seeds=2)
+    >>> A0.shape, B0.shape, bool(abs(A0).max() <= 0.5)
+    ((2, 3, 5), (2, 3, 4), True)
     """
-    at_least_one("k", k)
-    at_least_one("n_seeds", n_seeds)
-    positive("scale", scale)
-    rng = np.random.default_rng(seed)
-    _known("kind", kind, ("gaussian", "uniform", "orthogonal"))
-    out = []
-    for columns in shape:
+    k, n_seeds = whole("k", k), whole("n_seeds", n_seeds)
+    scale = number("scale", scale, above=0)
+    rng = generator(rng)
+    choice("kind", kind, ("gaussian", "uniform", "orthogonal"))
+    m, n = (whole("shape", length) for length in shape)
+    factors = []
+    for columns in (m, n):
         size = (n_seeds, k, columns)
         if kind == "uniform":
             X = rng.uniform(-scale, scale, size)
@@ -661,92 +467,22 @@ def initialise(
             # The polar factor of a Gaussian matrix is Haar distributed.
             left, _, right = np.linalg.svd(X, full_matrices=False)
             X = scale * left @ right
-        out.append(X)
-    return out[0], out[1]
+        factors.append(X)
+    return factors[0], factors[1]
 
 
-def admissible_rotations(
-    theta0: ArrayLike, rotations: ArrayLike, half_width: float, level: float = 0.95
-) -> pd.DataFrame:
-    """For each starting point in a cube, the probability that a rotation keeps it in the cube.
-
-    Parameters
-    ----------
-    theta0 : array (S, k, N)
-        Starting points, A0 and B0 side by side.
-    rotations : array (R, k, k)
-        Sample of rotations, shared by all starting points.
-    half_width : float
-        The cube is [-half_width, half_width] in every coordinate.
-    level : float
-        Confidence level of the exact (Clopper-Pearson) interval.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a starting point: ``inside``, ``trials``, ``probability``, ``low``, ``high``.
-    """
-    positive("half_width", half_width)
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level} must lie between 0 and 1.")
-    theta0, R = _batched("theta0", theta0), _batched("rotations", rotations)
-    if R.shape[1:] != (theta0.shape[1],) * 2:
-        raise ValueError(
-            f"rotations of shape {tuple(R.shape)} must be (R, k, k) with k = {theta0.shape[1]}."
-        )
-    if theta0.abs().max() > half_width:
-        raise ValueError(
-            f"theta0 has entries up to {theta0.abs().max():g}, outside half_width = {half_width}."
-        )
-    rows = []
-    for start in theta0:
-        inside = int(((R @ start).abs().amax((1, 2)) <= half_width).sum())
-        test = binomtest(inside, len(R))
-        low, high = test.proportion_ci(level, method="exact")
-        rows.append((inside, len(R), inside / len(R), low, high))
-    return pd.DataFrame(rows, columns=["inside", "trials", "probability", "low", "high"])
+def tensor(
+    name: str, value: ArrayLike, ndim: int | tuple[int, ...], dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """Any array-like as a finite, contiguous tensor without gradient."""
+    array = np.ascontiguousarray(as_array(name, value, ndim=ndim))
+    if not array.flags.writeable:  # torch has no read-only memory
+        array = array.copy()
+    tensor = torch.from_numpy(array)
+    return tensor if dtype is None else tensor.to(dtype)
 
 
-def positive(name: str, value: float) -> None:
-    """Raise ValueError unless the number is finite and > 0."""
-    if not 0 < value < np.inf:
-        raise ValueError(f"{name} = {value} must be finite and > 0.")
-
-
-def at_least_one(name: str, value: int) -> None:
-    """Raise ValueError unless the number is a whole one, at least 1."""
-    if not value >= 1 or value % 1:
-        raise ValueError(f"{name} = {value} must be a whole number, at least 1.")
-
-
-def _known(name: str, value: Any, allowed: Any) -> None:
-    if value not in allowed:
-        choices = ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} = {value!r} is unknown; allowed: {choices}.")
-
-
-def _batched(name: str, X: ArrayLike, dtype: torch.dtype | None = None) -> torch.Tensor:
+def batched(name: str, X: ArrayLike, dtype: torch.dtype | None = None) -> torch.Tensor:
     """As a finite tensor (S, k, columns), a missing axis of seeds added."""
-    X = torch.as_tensor(X)
-    X = X.to(dtype or X.dtype)
-    X = X[None] if X.ndim == 2 else X
-    if X.ndim != 3 or not X.numel():
-        raise ValueError(
-            f"{name} of shape {tuple(X.shape)} must be (S, k, columns) or (k, columns), "
-            "with at least one hidden unit and one column."
-        )
-    if not X.isfinite().all():
-        raise ValueError(f"{name} has entries that are NaN or infinite.")
-    return X
-
-
-def _actions(U: ArrayLike, theta: Parameters) -> torch.Tensor:
-    """U as a float64 tensor (T, S, k, k)."""
-    U = torch.as_tensor(U).double()
-    seeds, k = theta.A.shape[:2]
-    if U.ndim not in (2, 3, 4) or U.shape[-2:] != (k, k) or U.ndim > 2 and U.shape[-3] != seeds:
-        raise ValueError(
-            f"U of shape {tuple(U.shape)} must be ({k}, {k}), ({seeds}, {k}, {k}) or "
-            f"(T, {seeds}, {k}, {k})."
-        )
-    return U.expand(U.shape[0] if U.ndim == 4 else 1, seeds, k, k)
+    X = tensor(name, X, (2, 3), dtype)
+    return X[None] if X.ndim == 2 else X

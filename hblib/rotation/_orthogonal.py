@@ -1,29 +1,41 @@
 """Rotations of the hidden space: drawing them, interpolating them, finding them again.
 
-A hidden vector ``h`` of ``k`` units is rotated to ``U @ h``. Samples are rows, so a matrix ``H`` of
+A hidden vector ``h`` of ``k`` units is rotated to ``U @ h``. Rows are samples, so a matrix ``H`` of
 shape ``(n_samples, k)`` becomes ``H @ U.T``; the factors of a factorisation keep the hidden index
 first, so ``A`` of shape ``(k, m)`` becomes ``U @ A``. Every function below uses ``U`` in this one
-sense and takes leading batch axes, NumPy in and NumPy out.
+sense, accepts leading batch axes, takes arrays, tensors and data frames, computes in double
+precision and returns NumPy arrays.
 """
 
+from __future__ import annotations
+
+import sys
 import warnings
 
 import numpy as np
 import scipy.linalg
 import scipy.stats
+from numpy.typing import ArrayLike
+
+from hblib._checks import as_array, generator, number, whole
 
 # --- drawing members of a group ------------------------------------------------------------------
 
 
-def haar(k, rng, size=None, det=None):
+def haar(
+    k: int,
+    rng: int | np.random.Generator | None,
+    size: int | tuple[int, ...] | None = None,
+    det: int | None = None,
+) -> np.ndarray:
     """Draw orthogonal matrices from the Haar (rotation-invariant) distribution.
 
     Parameters
     ----------
     k : int
         Number of hidden units.
-    rng : numpy.random.Generator or int
-        Source of randomness.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
     size : int or tuple of int, optional
         Batch shape; by default one matrix without batch axis.
     det : {None, 1, -1}, optional
@@ -31,7 +43,12 @@ def haar(k, rng, size=None, det=None):
 
     Returns
     -------
-    numpy.ndarray of shape (*size, k, k)
+    ndarray of shape (*size, k, k)
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not one of those allowed.
 
     Notes
     -----
@@ -49,11 +66,11 @@ def haar(k, rng, size=None, det=None):
     >>> U.shape, bool(is_orthogonal(U).all())
     ((64, 5, 5), True)
     """
-    _check_k(k)
-    if det not in (None, 1, -1):
+    k = whole("k", k)
+    if isinstance(det, bool) or det not in (None, 1, -1):
         raise ValueError(f"det must be None, 1 or -1, got {det!r}")
     shape = _batch_shape(size)
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     count = int(np.prod(shape))
     Q = scipy.stats.ortho_group.rvs(k, size=count, random_state=rng).reshape(*shape, k, k)
     if det is not None:
@@ -62,7 +79,7 @@ def haar(k, rng, size=None, det=None):
     return Q
 
 
-def reflection(normal):
+def reflection(normal: ArrayLike) -> np.ndarray:
     """Reflect in the hyperplane through the origin with the given normal vector.
 
     Parameters
@@ -72,8 +89,13 @@ def reflection(normal):
 
     Returns
     -------
-    numpy.ndarray of shape (..., k, k)
+    ndarray of shape (..., k, k)
         ``I - 2 n n^T / |n|^2``, of determinant -1.
+
+    Raises
+    ------
+    ValueError
+        If a normal vector is zero or not finite.
 
     Examples
     --------
@@ -81,17 +103,18 @@ def reflection(normal):
     array([[-1.,  0.],
            [ 0.,  1.]])
     """
-    normal = np.asarray(normal, dtype=float)
+    normal = _double("normal", normal)
+    if normal.ndim == 0:
+        raise ValueError("normal must have the shape (..., k), got a single number")
+    normal = _rescaled(normal, axis=-1)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    if np.isinf(length).any():
-        raise ValueError("normal must be finite, got infinity")
     if not np.all(length > 0):
         raise ValueError("normal must not be the zero vector: it has no hyperplane")
     n = normal / length
     return np.eye(n.shape[-1]) - 2.0 * n[..., :, None] * n[..., None, :]
 
 
-def rotation_2d(theta):
+def rotation_2d(theta: ArrayLike) -> np.ndarray:
     """Rotate the plane counter-clockwise.
 
     Parameters
@@ -101,7 +124,12 @@ def rotation_2d(theta):
 
     Returns
     -------
-    numpy.ndarray of shape (..., 2, 2)
+    ndarray of shape (..., 2, 2)
+
+    Raises
+    ------
+    ValueError
+        If an angle is not finite.
 
     Examples
     --------
@@ -109,14 +137,18 @@ def rotation_2d(theta):
     array([[ 0., -1.],
            [ 1.,  0.]])
     """
-    theta = np.asarray(theta, dtype=float)
-    if not np.isfinite(theta).all():
-        raise ValueError("theta must be finite angles in radians, got NaN or infinity")
+    theta = _double("theta", theta)
     c, s = np.cos(theta), np.sin(theta)
     return np.stack([np.stack([c, -s], axis=-1), np.stack([s, c], axis=-1)], axis=-2)
 
 
-def plane_rotation(theta, k, rng, size=None, n_planes=1):
+def plane_rotation(
+    theta: ArrayLike,
+    k: int,
+    rng: int | np.random.Generator | None,
+    size: int | tuple[int, ...] | None = None,
+    n_planes: int = 1,
+) -> np.ndarray:
     """Rotate by a given angle in Haar-random planes, leaving the rest of the space in place.
 
     Parameters
@@ -125,65 +157,80 @@ def plane_rotation(theta, k, rng, size=None, n_planes=1):
         Angle in radians; a number, or an array that broadcasts to `size`.
     k : int
         Number of hidden units, at least 2.
-    rng : numpy.random.Generator or int
-        Source of randomness.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
     size : int or tuple of int, optional
         Batch shape; by default that of `theta`.
     n_planes : int, optional
-        In how many mutually orthogonal planes to turn, from 1 to ``k // 2``.
+        Number of mutually orthogonal planes to turn, from 1 to ``k // 2``.
 
     Returns
     -------
-    numpy.ndarray of shape (*size, k, k)
+    ndarray of shape (*size, k, k)
+
+    Raises
+    ------
+    ValueError
+        If an angle is not finite, or `k` or `n_planes` is out of range.
 
     Examples
     --------
-    A rotation of k = 4 by a tenth of a radian in one plane has the trace 2 cos 0.1 + 2:
+    A rotation of k = 4 units by a tenth of a radian in one plane has the trace 2 cos 0.1 + 2:
 
     >>> U = plane_rotation(0.1, k=4, rng=0, size=3)
     >>> np.trace(U, axis1=-2, axis2=-1).round(6)
     array([3.990008, 3.990008, 3.990008])
     """
-    _check_k(k, least=2)
-    if not isinstance(n_planes, int | np.integer) or not 1 <= n_planes <= k // 2:
-        raise ValueError(f"n_planes must be from 1 to k // 2 = {k // 2}, got {n_planes!r}")
-    theta = np.asarray(theta, dtype=float)
-    if not np.isfinite(theta).all():
-        raise ValueError("theta must be finite angles in radians, got NaN or infinity")
+    k = whole("k", k, least=2)
+    n_planes = whole("n_planes", n_planes, most=k // 2)
+    theta = _double("theta", theta)
     shape = theta.shape if size is None else _batch_shape(size)
     angles = np.zeros((*shape, k // 2))
     angles[..., :n_planes] = np.broadcast_to(theta, shape)[..., None]
     return _turn(haar(k, rng, shape), angles)
 
 
-def permutation(k, rng, size=None):
+def permutation(
+    k: int, rng: int | np.random.Generator | None, size: int | tuple[int, ...] | None = None
+) -> np.ndarray:
     """Draw uniformly distributed permutation matrices of k units.
 
     Parameters
     ----------
     k : int
         Number of hidden units.
-    rng : numpy.random.Generator or int
-        Source of randomness.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
     size : int or tuple of int, optional
         Batch shape; by default one matrix without batch axis.
 
     Returns
     -------
-    numpy.ndarray of shape (*size, k, k)
+    ndarray of shape (*size, k, k)
 
     Examples
     --------
     >>> permutation(3, rng=0).sum(axis=0)
     array([1., 1., 1.])
     """
-    _check_k(k)
+    k = whole("k", k)
     order = np.broadcast_to(np.arange(k), (*_batch_shape(size), k))
-    return np.eye(k)[np.random.default_rng(rng).permuted(order, axis=-1)]
+    return np.eye(k)[generator(rng).permuted(order, axis=-1)]
 
 
-def sign_flip(k, rng, size=None):
-    """Draw diagonal matrices with independent fair signs; parameters as for `permutation`.
+def sign_flip(
+    k: int, rng: int | np.random.Generator | None, size: int | tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Draw diagonal matrices with independent fair signs.
+
+    Parameters
+    ----------
+    k, rng, size
+        As for `permutation`.
+
+    Returns
+    -------
+    ndarray of shape (*size, k, k)
 
     Examples
     --------
@@ -191,29 +238,51 @@ def sign_flip(k, rng, size=None):
     array([[1., 0.],
            [0., 1.]])
     """
-    _check_k(k)
-    signs = np.random.default_rng(rng).choice([-1.0, 1.0], size=(*_batch_shape(size), k))
+    k = whole("k", k)
+    signs = generator(rng).choice([-1.0, 1.0], size=(*_batch_shape(size), k))
     return signs[..., None] * np.eye(k)
 
 
-def signed_permutation(k, rng, size=None):
-    """Draw permutations of the units with fair signs; parameters as for `permutation`.
+def signed_permutation(
+    k: int, rng: int | np.random.Generator | None, size: int | tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Draw permutations of the units with fair signs.
 
     These are all the orthogonal matrices that map coordinate axes to coordinate axes.
+
+    Parameters
+    ----------
+    k, rng, size
+        As for `permutation`.
+
+    Returns
+    -------
+    ndarray of shape (*size, k, k)
 
     Examples
     --------
     >>> np.abs(signed_permutation(3, rng=0)).sum(axis=1)
     array([1., 1., 1.])
     """
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     return sign_flip(k, rng, size) @ permutation(k, rng, size)
 
 
-def positive_scaling(k, rng, size=None):
-    """Draw diagonal matrices with log-normal entries; parameters as for `permutation`.
+def positive_scaling(
+    k: int, rng: int | np.random.Generator | None, size: int | tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Draw diagonal matrices with log-normal entries.
 
-    Invertible but not orthogonal: a scaled unit needs the inverse scale in the next layer.
+    They are invertible but not orthogonal: a scaled unit needs the inverse scale in the next layer.
+
+    Parameters
+    ----------
+    k, rng, size
+        As for `permutation`.
+
+    Returns
+    -------
+    ndarray of shape (*size, k, k)
 
     Examples
     --------
@@ -221,15 +290,15 @@ def positive_scaling(k, rng, size=None):
     >>> bool((np.diag(D) > 0).all()), bool(is_orthogonal(D))
     (True, False)
     """
-    _check_k(k)
-    scales = np.random.default_rng(rng).lognormal(size=(*_batch_shape(size), k))
+    k = whole("k", k)
+    scales = generator(rng).lognormal(size=(*_batch_shape(size), k))
     return scales[..., None] * np.eye(k)
 
 
 # --- between the identity and a rotation ---------------------------------------------------------
 
 
-def fractional_power(Q, t):
+def fractional_power(Q: ArrayLike, t: ArrayLike) -> np.ndarray:
     """Walk from the identity to the rotation Q along the shortest path, to the fraction t of it.
 
     A rotation turns mutually orthogonal planes by angles in (-pi, pi]; ``Q^t`` turns the same
@@ -239,13 +308,14 @@ def fractional_power(Q, t):
     Parameters
     ----------
     Q : array_like of shape (..., k, k)
-        Rotations (determinant +1).
+        Rotations (determinant +1), orthogonal within the precision they are stored in.
     t : array_like
         Exponents; they broadcast against the batch axes of `Q`.
 
     Returns
     -------
-    numpy.ndarray of shape (..., k, k)
+    ndarray of shape (..., k, k)
+        In double precision, whatever the precision of `Q`.
 
     Raises
     ------
@@ -269,19 +339,19 @@ def fractional_power(Q, t):
     >>> fractional_power(Q, np.linspace(0, 1, 11)).shape
     (11, 5, 5)
     """
-    Q = np.asarray(Q, dtype=float)
-    t = np.asarray(t, dtype=float)
-    if not np.isfinite(t).all():
-        raise ValueError("t must be finite exponents, got NaN or infinity")
+    t = _double("t", t)
     if not np.all(is_orthogonal(Q)):
-        raise ValueError("Q must be orthogonal (Q @ Q.T equal to the identity within 1e-8)")
+        raise ValueError(
+            f"Q must be orthogonal (Q @ Q.T equal to the identity within {_tolerance(Q):g})"
+        )
+    Q = _double("Q", Q)
     if np.any(np.linalg.det(Q) < 0):
         raise ValueError("Q must have determinant +1, got -1: a reflection has no real power")
     Z, angles = _planes(Q)
     return _turn(Z, t[..., None] * angles)
 
 
-def _planes(Q):
+def _planes(Q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Split rotations into planes: a basis Z (..., k, k) and angles (..., k // 2).
 
     Columns 2j and 2j + 1 of Z span the j-th plane; for odd k the last column is a fixed axis.
@@ -302,7 +372,7 @@ def _planes(Q):
     return Z, angles
 
 
-def _turn(Z, angles):
+def _turn(Z: np.ndarray, angles: np.ndarray) -> np.ndarray:
     """Rotate by angles (..., k // 2) in the planes spanned by the column pairs of Z (..., k, k)."""
     k = Z.shape[-1]
     R = np.zeros((*angles.shape[:-1], k, k))
@@ -318,7 +388,7 @@ def _turn(Z, angles):
 # --- comparing two hidden spaces -----------------------------------------------------------------
 
 
-def procrustes(X, Y):
+def procrustes_rotation(X: ArrayLike, Y: ArrayLike) -> np.ndarray:
     """Find the orthogonal U that maps the samples of X best to those of Y, ``y_i ~ U x_i``.
 
     Solves ``min_U || X U^T - Y ||_F`` over the orthogonal group, reflections included.
@@ -330,13 +400,19 @@ def procrustes(X, Y):
 
     Returns
     -------
-    numpy.ndarray of shape (..., k, k)
+    ndarray of shape (..., k, k)
         U, such that ``X @ U.T`` (for factors: ``U @ A``) is closest to Y.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a value is not finite.
 
     Notes
     -----
     U is the orthogonal polar factor of ``Y^T X`` [1]_, the transpose of what
-    `scipy.linalg.orthogonal_procrustes` returns; that function takes no batch.
+    `scipy.linalg.orthogonal_procrustes` returns; that function takes no batch. The distance that
+    remains after the alignment follows from `hblib.similarity.procrustes_similarity`.
 
     References
     ----------
@@ -347,22 +423,21 @@ def procrustes(X, Y):
     --------
     >>> rng = np.random.default_rng(0)
     >>> X, U = rng.normal(size=(20, 3)), haar(3, rng)
-    >>> bool(np.allclose(procrustes(X, X @ U.T), U))
+    >>> bool(np.allclose(procrustes_rotation(X, X @ U.T), U))
     True
     """
-    X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
+    X, Y = _double("X", X), _double("Y", Y)
     if X.ndim < 2 or X.shape[-2:] != Y.shape[-2:]:
         raise ValueError(
             f"X and Y must both have the shape (..., n_samples, k), got {X.shape} and {Y.shape}"
         )
-    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
-        raise ValueError("X and Y must not contain values that are not finite (NaN or infinity)")
+    X, Y = _rescaled(X, axis=(-2, -1)), _rescaled(Y, axis=(-2, -1))
     left, _, right = np.linalg.svd(Y.swapaxes(-1, -2) @ X)
     return left @ right
 
 
-def principal_angles(X, Y):
-    """Angles between the spaces spanned by the units of X and by the units of Y.
+def principal_angles(X: ArrayLike, Y: ArrayLike) -> np.ndarray:
+    """Measure the angles between the spaces spanned by the units of X and by the units of Y.
 
     A unit is the vector of its values on all samples; the angles do not depend on the basis that
     either layer has in its space, so they are 0 for two rotated copies.
@@ -376,24 +451,60 @@ def principal_angles(X, Y):
 
     Returns
     -------
-    numpy.ndarray of shape (..., min(k, l))
-        Angles in radians, in descending order (`scipy.linalg.subspace_angles`).
+    ndarray of shape (..., n_angles)
+        Angles in radians, in descending order. There are as many as the smaller space has
+        dimensions: ``min(k, l)``, or fewer if units are zero or linearly dependent within the
+        precision of the input.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of samples differ, all units are zero, or the members of a batch have
+        different numbers of angles.
 
     Examples
     --------
     >>> X = np.random.default_rng(0).normal(size=(20, 3))
     >>> bool(principal_angles(X, X @ haar(3, rng=1).T).max() < 1e-12)
     True
+
+    A dead unit adds no dimension:
+
+    >>> principal_angles(X * [1, 1, 0], X[:, :2]).shape
+    (2,)
     """
-    X, Y = np.asarray(X, dtype=float), np.asarray(Y, dtype=float)
+    eps = max(_eps(X), _eps(Y))
+    X, Y = _double("X", X), _double("Y", Y)
     if X.ndim < 2 or Y.ndim < 2 or X.shape[-2] != Y.shape[-2]:
         raise ValueError(
             f"X and Y must have the same n_samples as rows, got shapes {X.shape} and {Y.shape}"
         )
-    return scipy.linalg.subspace_angles(X, Y)
+    batch = np.broadcast_shapes(X.shape[:-2], Y.shape[:-2])
+    X = np.broadcast_to(X, (*batch, *X.shape[-2:]))
+    Y = np.broadcast_to(Y, (*batch, *Y.shape[-2:]))
+    angles = [
+        scipy.linalg.subspace_angles(_spanning("X", X[i], eps), _spanning("Y", Y[i], eps))
+        for i in np.ndindex(batch)
+    ]
+    numbers = {len(a) for a in angles}
+    if len(numbers) > 1:
+        raise ValueError(
+            f"X and Y have from {min(numbers)} to {max(numbers)} principal angles in this batch: "
+            "some of their units are zero or linearly dependent, pass one pair at a time"
+        )
+    return np.reshape(angles, (*batch, *numbers))
 
 
-def is_orthogonal(Q, atol=1e-8):
+def _spanning(name: str, X: np.ndarray, eps: float) -> np.ndarray:
+    """Columns that span the space of the units: X itself, or a basis if units are dependent."""
+    left, values, _ = np.linalg.svd(X, full_matrices=False)
+    rank = np.count_nonzero(values > eps * max(X.shape) * values[0])
+    if rank == 0:
+        raise ValueError(f"{name} has no unit that differs from zero: it spans no space")
+    return X if rank == X.shape[1] else left[:, :rank]
+
+
+def is_orthogonal(Q: ArrayLike, atol: float | None = None) -> np.ndarray:
     """Tell whether ``Q @ Q.T`` is the identity within `atol` in every entry.
 
     Parameters
@@ -401,18 +512,25 @@ def is_orthogonal(Q, atol=1e-8):
     Q : array_like of shape (..., k, k)
         Matrices.
     atol : float, optional
-        Largest deviation allowed.
+        Largest deviation allowed. By default 1e-8, or for matrices stored in less than double
+        precision what that precision allows: 1e-4 in single and 0.02 in half precision.
 
     Returns
     -------
-    numpy.ndarray of bool, of shape (...)
+    ndarray of bool, of shape (...)
+
+    Raises
+    ------
+    ValueError
+        If the matrices are not square or have values that are not finite.
 
     Examples
     --------
     >>> bool(is_orthogonal(rotation_2d(0.3))), bool(is_orthogonal([[1.0, 1.0], [0.0, 1.0]]))
     (True, False)
     """
-    Q = np.asarray(Q, dtype=float)
+    atol = _tolerance(Q) if atol is None else number("atol", atol, least=0)
+    Q = _double("Q", Q)
     if Q.ndim < 2 or Q.shape[-1] != Q.shape[-2]:
         raise ValueError(f"Q must have the shape (..., k, k), got {Q.shape}")
     deviation = np.abs(Q @ Q.swapaxes(-1, -2) - np.eye(Q.shape[-1]))
@@ -422,8 +540,8 @@ def is_orthogonal(Q, atol=1e-8):
 # --- do the axes stand out? ----------------------------------------------------------------------
 
 
-def kurtosis(X):
-    """Excess kurtosis of each unit over the samples: how far its values are from Gaussian.
+def kurtosis(X: ArrayLike) -> np.ndarray:
+    """Measure the excess kurtosis of each unit: how far its values are from Gaussian.
 
     Most directions through high-dimensional data look Gaussian, with values near 0. Units with
     higher values than randomly rotated ones (``X @ haar(k, rng).T``) show that training has singled
@@ -436,7 +554,12 @@ def kurtosis(X):
 
     Returns
     -------
-    numpy.ndarray of shape (..., k)
+    ndarray of shape (..., k)
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two samples, or a unit is constant or not finite.
 
     Examples
     --------
@@ -444,22 +567,16 @@ def kurtosis(X):
     >>> bool(kurtosis(X).mean() > kurtosis(X @ haar(8, rng=1).T).mean() + 1)
     True
     """
-    X = np.asarray(X, dtype=float)
-    if X.ndim < 2 or X.shape[-2] < 2:
-        raise ValueError(
-            f"X must have the shape (..., n_samples, k) with n_samples >= 2, got {X.shape}"
-        )
-    if not np.isfinite(X).all():
-        raise ValueError("X contains values that are not finite (NaN or infinity)")
+    X = _samples(X)
     if np.any(np.ptp(X, axis=-2) == 0):
         raise ValueError("X has a unit that is constant over the samples: it has no kurtosis")
-    return scipy.stats.kurtosis(X, axis=-2)
+    return scipy.stats.kurtosis(_rescaled(X, axis=-2), axis=-2)
 
 
-def varimax(X, tol=1e-12, max_iter=1000):
+def varimax(X: ArrayLike, tol: float = 1e-12, max_iter: int = 1000) -> np.ndarray:
     """Find the rotation that makes the units as sparse as a rotation can.
 
-    Maximises ``sum_j var_i(L_ij^2)`` of ``L = X U^T`` over orthogonal U.
+    Maximises ``sum_j var_i(L_ij^2)`` of ``L = X U^T`` over orthogonal U [1]_.
 
     Parameters
     ----------
@@ -468,12 +585,17 @@ def varimax(X, tol=1e-12, max_iter=1000):
     tol : float, optional
         Stop when the ascent gains less than this fraction.
     max_iter : int, optional
-        At most so many steps; a `RuntimeWarning` tells if they were not enough.
+        Largest number of steps; a `RuntimeWarning` says if they were not enough.
 
     Returns
     -------
-    numpy.ndarray of shape (..., k, k)
+    ndarray of shape (..., k, k)
         U; the sparse coordinates are ``X @ U.T``. Order and signs of the units are arbitrary.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two samples, or a value is not finite.
 
     References
     ----------
@@ -490,17 +612,9 @@ def varimax(X, tol=1e-12, max_iter=1000):
     >>> np.abs(varimax(X @ Q.T) @ Q).max(axis=0).round(2)
     array([1., 1., 1.])
     """
-    X = np.asarray(X, dtype=float)
-    if X.ndim < 2 or X.shape[-2] < 2:
-        raise ValueError(
-            f"X must have the shape (..., n_samples, k) with n_samples >= 2, got {X.shape}"
-        )
-    if not np.isfinite(X).all():
-        raise ValueError("X contains values that are not finite (NaN or infinity)")
-    if not isinstance(max_iter, int | np.integer) or max_iter < 1:
-        raise ValueError(f"max_iter must be an integer of at least 1, got {max_iter!r}")
-    if not tol >= 0:
-        raise ValueError(f"tol must be a number >= 0, got {tol!r}")
+    X = _rescaled(_samples(X), axis=(-2, -1))
+    max_iter = whole("max_iter", max_iter)
+    tol = number("tol", tol, least=0)
     U = np.broadcast_to(np.eye(X.shape[-1]), (*X.shape[:-2], X.shape[-1], X.shape[-1]))
     gain = 0.0
     for _ in range(max_iter):
@@ -515,16 +629,50 @@ def varimax(X, tol=1e-12, max_iter=1000):
     return U
 
 
-# --- input checks --------------------------------------------------------------------------------
+# --- input ---------------------------------------------------------------------------------------
 
 
-def _check_k(k, least=1):
-    if not isinstance(k, int | np.integer) or k < least:
-        raise ValueError(f"k must be an integer of at least {least}, got {k!r}")
+def _double(name: str, value: ArrayLike) -> np.ndarray:
+    """Any array-like as an array of finite float64."""
+    return np.asarray(as_array(name, value), dtype=np.float64)
 
 
-def _batch_shape(size):
-    shape = () if size is None else tuple(np.atleast_1d(size).tolist())
-    if not all(isinstance(n, int) and n >= 1 for n in shape):
-        raise ValueError(f"size must be None or positive integers, got {size!r}")
-    return shape
+def _samples(X: ArrayLike) -> np.ndarray:
+    """Activations (..., n_samples, k) of at least two samples."""
+    X = _double("X", X)
+    if X.ndim < 2 or X.shape[-2] < 2:
+        raise ValueError(
+            f"X must have the shape (..., n_samples, k) with n_samples >= 2, got {X.shape}"
+        )
+    return X
+
+
+def _eps(value: ArrayLike) -> float:
+    """Machine epsilon of the precision in which the input is stored."""
+    dtype = getattr(value, "dtype", None)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(dtype, torch.dtype):
+        return torch.finfo(dtype).eps if dtype.is_floating_point else np.finfo(np.float64).eps
+    if isinstance(dtype, np.dtype) and dtype.kind == "f":
+        return float(np.finfo(dtype).eps)
+    return float(np.finfo(np.float64).eps)
+
+
+def _tolerance(Q: ArrayLike) -> float:
+    """How far from orthogonal a matrix may be for the precision in which it is stored."""
+    eps = _eps(Q)
+    return 1e-8 if eps < 1e-12 else 1e-4 if eps < 1e-6 else 0.02
+
+
+def _rescaled(X: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """X over a power of two near its largest value, so that no product overflows or underflows.
+
+    The division is exact: what does not depend on the scale of X stays the same to the last bit.
+    """
+    exponent = np.frexp(np.max(np.abs(X), axis=axis, keepdims=True))[1]
+    return np.ldexp(X, -exponent)
+
+
+def _batch_shape(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    return () if size is None else tuple(whole("size", n) for n in np.atleast_1d(size))
+

@@ -5,17 +5,27 @@ space, and so do its inverse and its roots: such rules are equivariant, however 
 gradient descent. Taking only the diagonal, going through the hidden units one after the other, or
 measuring the gradient in the L1 norm is what breaks the symmetry.
 
-Every function here is an update rule in the sense of `hblib.factorisation`. Matrix functions come
-from batched eigen- and singular value decompositions; the damping is always a parameter.
+The functions here are update rules in the sense of `hblib.rotation._training`; `Muon` is an
+optimiser of torch as well, for the weight matrices of any network. Matrix functions come from
+batched eigen- and singular value decompositions; the damping is always a parameter.
 """
 
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.optimize
 import torch
 
-from hblib.rotation._factorisation import Parameters, Problem, Step, descent
+from hblib._checks import choice, number, whole
+from hblib.rotation._factorisation import Parameters, Problem
+from hblib.rotation._training import Step, descent_rule
+
+Transform = Callable[[int], Any]  # changes the gradient of a step in place
 
 
 def _power(S: torch.Tensor, exponent: float) -> torch.Tensor:
@@ -28,8 +38,10 @@ def _eye(X: torch.Tensor, size: int, factor: float) -> torch.Tensor:
     return (factor * torch.eye(size, dtype=X.dtype)).expand(len(X), size, size).clone()
 
 
-@descent
-def full_matrix_adagrad(problem, theta, grad, damping=1e-2):
+@descent_rule
+def full_matrix_adagrad(
+    problem: Problem, theta: Parameters, grad: Parameters, damping: float = 1e-2
+) -> Transform:
     """Adagrad with the whole k x k matrix of the hidden index: (damping I + sum G G^T)^(-1/2) G."""
     L = _eye(theta.A, theta.A.shape[1], damping)
 
@@ -42,12 +54,19 @@ def full_matrix_adagrad(problem, theta, grad, damping=1e-2):
     return transform
 
 
-@descent
-def shampoo(problem, theta, grad, word_side=False, damping=1e-2, every=10):
+@descent_rule
+def shampoo(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    word_side: bool = False,
+    damping: float = 1e-2,
+    every: int = 10,
+) -> Transform:
     """Shampoo: L^(-1/2) G on the hidden side alone, or L^(-1/4) G R^(-1/4) on both.
 
     L = damping I + sum G G^T (k x k), R = damping I + sum G^T G (words x words), for A and B
-    apart; the roots are taken anew every so many steps, as in practice.
+    apart; the roots are computed again every ``every`` steps, as in practice.
     """
     k, exponent = theta.A.shape[1], -0.25 if word_side else -0.5
     left = [_eye(X, k, damping) for X in (grad.A, grad.B)]
@@ -69,8 +88,17 @@ def shampoo(problem, theta, grad, word_side=False, damping=1e-2, every=10):
     return transform
 
 
-@descent
-def soap(problem, theta, grad, sides="hidden", betas=(0.9, 0.99), eps=1e-8, every=10, tie=0.0):
+@descent_rule
+def soap(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    sides: str = "hidden",
+    betas: tuple[float, float] = (0.9, 0.99),
+    eps: float = 1e-8,
+    every: int = 10,
+    tie: float = 0.0,
+) -> Transform:
     """SOAP: Adam in the eigenbasis of Shampoo's matrices, on the given ``sides``.
 
     ``sides`` is 'hidden', 'word' or 'both'. Adam treats coordinates one by one, but the
@@ -82,8 +110,7 @@ def soap(problem, theta, grad, sides="hidden", betas=(0.9, 0.99), eps=1e-8, ever
     been seen: rounding picks a basis of the null space. ``tie`` > 0 settles it by adding
     ``tie`` times a diagonal rising from 0 to 1, which no rotation of the hidden space touches.
     """
-    if sides not in ("hidden", "word", "both"):
-        raise ValueError(f"sides = {sides!r} is unknown; allowed: 'hidden', 'word', 'both'.")
+    choice("sides", sides, ("hidden", "word", "both"))
     b1, b2 = betas
     k = theta.A.shape[1]
     mean = grad.clone()
@@ -124,17 +151,41 @@ def soap(problem, theta, grad, sides="hidden", betas=(0.9, 0.99), eps=1e-8, ever
     return transform
 
 
-def newton_schulz(G: torch.Tensor, steps: int = 5, dtype: torch.dtype | None = None):
-    """Muon's polynomial approximation of the polar factor of G (S, k, columns).
+def newton_schulz(
+    G: torch.Tensor, steps: int = 5, dtype: torch.dtype | None = None
+) -> torch.Tensor:
+    """Approximate the polar factor of a matrix by Muon's polynomial iteration.
 
     Quintic iteration X <- (a + b X X^T + c (X X^T)^2) X with the coefficients of torch.optim.Muon,
     which casts to bfloat16 whatever it is given; ``dtype`` is the precision here. Since every step
-    is a polynomial of the first Gram matrix, it runs on k x k matrices.
+    is a polynomial of the first Gram matrix, it runs on matrices of k x k, k the number of rows.
+
+    Parameters
+    ----------
+    G : torch.Tensor of shape (S, k, n_columns) or (k, n_columns)
+    steps : int
+        Number of iterations.
+    dtype : torch.dtype, optional
+        Precision of the iteration; by default that of G.
+
+    Returns
+    -------
+    torch.Tensor of the shape and type of G
+        The same singular vectors, all singular values between about 0.7 and 1.2.
+
+    Examples
+    --------
+    >>> G = torch.tensor([[3.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    >>> bool(((torch.linalg.svdvals(newton_schulz(G)) - 1).abs() < 0.3).all())
+    True
     """
+    steps = whole("steps", steps, least=0)
+    if G.ndim == 2:
+        return newton_schulz(G[None], steps, dtype)[0]
     X = G.to(dtype or G.dtype)
     X = X / torch.linalg.matrix_norm(X, keepdim=True).clamp(min=1e-7)
     gram = X @ X.mT
-    eye = torch.eye(gram.shape[1], dtype=X.dtype).expand_as(gram)
+    eye = torch.eye(gram.shape[1], dtype=X.dtype, device=X.device).expand_as(gram)
     total = eye
     for _ in range(steps):
         poly = torch.baddbmm(gram, gram, gram, beta=-4.7750, alpha=2.0315).add_(eye, alpha=3.4445)
@@ -149,28 +200,110 @@ def polar(G: torch.Tensor) -> torch.Tensor:
     return left @ right
 
 
-@descent
-def muon(problem, theta, grad, orthogonalise=newton_schulz, momentum=0.95, dtype=None):
-    """Muon: the polar factor of Nesterov momentum, for A and B apart.
+class Muon(torch.optim.Optimizer):
+    """Muon, momentum orthogonalised, in the precision of the weights; torch's computes in bfloat16.
+
+    Parameters
+    ----------
+    matrices : iterable of torch.Tensor
+        Weights of shape (k, n_columns), or stacks of them (S, k, n_columns).
+    lr : float
+        Learning rate.
+    momentum : float
+        Of Nesterov's kind, from 0 to 1.
+    orthogonalise : callable
+        `newton_schulz`, or the exact polar factor.
+
+    References
+    ----------
+    K. Jordan, "Muon: An optimizer for hidden layers in neural networks" (2024),
+    kellerjordan.github.io/posts/muon.
+
+    Examples
+    --------
+    A step has all singular values near ``lr``, whatever those of the gradient:
+
+    >>> W = torch.nn.Parameter(torch.zeros(2, 3))
+    >>> (W * torch.tensor([[1.0, 0.0, 0.0], [0.0, 100.0, 0.0]])).sum().backward()
+    >>> Muon([W], lr=0.1).step()
+    >>> bool((torch.linalg.svdvals(W.detach()) < 0.13).all())
+    True
+    """
+
+    def __init__(
+        self,
+        matrices: Iterable[torch.Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        orthogonalise: Callable[[torch.Tensor], torch.Tensor] = newton_schulz,
+    ):
+        number("lr", lr, above=0)
+        number("momentum", momentum, least=0, most=1)
+        super().__init__(matrices, {"lr": lr, "momentum": momentum})
+        for group in self.param_groups:
+            for W in group["params"]:
+                if W.ndim not in (2, 3):
+                    raise ValueError(
+                        f"matrices must have 2 axes, or 3 in a stack, got {tuple(W.shape)}"
+                    )
+        self.orthogonalise = orthogonalise
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
+        """Make one step; ``closure`` evaluates the loss, as in `torch.optim`."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for W in group["params"]:
+                if W.grad is None:
+                    continue
+                state = self.state[W]
+                mean = state.setdefault("mean", torch.zeros_like(W))
+                mean.lerp_(W.grad, 1 - group["momentum"])
+                step = W.grad.lerp(mean, group["momentum"])
+                # The iteration runs on matrices as large as its rows are many.
+                tall = W.shape[-2] > W.shape[-1]
+                step = self.orthogonalise(step.mT if tall else step)
+                stretch = max(1.0, W.shape[-2] / W.shape[-1]) ** 0.5
+                W.add_(step.mT if tall else step, alpha=-group["lr"] * stretch)
+        return loss
+
+
+def muon(
+    problem: Problem,
+    theta: Parameters,
+    lr: float,
+    orthogonalise: Callable[[torch.Tensor], torch.Tensor] = newton_schulz,
+    momentum: float = 0.95,
+    dtype: torch.dtype | None = None,
+) -> Step:
+    """`Muon` for A and B apart.
 
     ``orthogonalise`` is `newton_schulz`, in the precision ``dtype``, or `polar`.
     """
-    mean = grad.clone()
-    mean.flat.zero_()
-    options = {} if dtype is None else {"dtype": dtype}
+    if dtype is not None:
+        orthogonalise = functools.partial(orthogonalise, dtype=dtype)
+    grad = theta.clone()
+    optimiser = Muon([theta.A, theta.B], lr, momentum, orthogonalise)
+    theta.A.grad, theta.B.grad = grad.A, grad.B
 
-    def transform(t):
-        mean.flat.lerp_(grad.flat, 1 - momentum)
-        grad.flat.lerp_(mean.flat, momentum)
-        for X in (grad.A, grad.B):
-            X.copy_(orthogonalise(X, **options))
-            X.mul_(max(1.0, X.shape[1] / X.shape[2]) ** 0.5)
+    def step(t: int) -> None:
+        problem.gradient_(theta, grad, t)
+        optimiser.step()
 
-    return transform
+    return step
 
 
-@descent
-def gauss_newton(problem, theta, grad, diagonal=False, damping=1e-1):
+@descent_rule
+def gauss_newton(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    diagonal: bool = False,
+    damping: float = 1e-1,
+) -> Transform:
     """Damped Gauss-Newton (K-FAC) blocks: (c B B^T + damping I)^-1 dE/dA and likewise for B.
 
     For the squared error the block of A is c B B^T, the same for every word, with c = 1 / sqrt(mn).
@@ -219,7 +352,7 @@ def alternating_least_squares(
 def lbfgs_scipy(
     problem: Problem, theta: Parameters, iterations: int = 60, history: int = 10
 ) -> Step:
-    """L-BFGS of SciPy, one seed after the other; it stays where it is after ``iterations``.
+    """L-BFGS of SciPy, one seed after the other; it stays where it is after ``iterations`` steps.
 
     Built from inner products of gradients and steps, so equivariant as a method. SciPy computes in
     float64; in a float32 problem the error and its gradient are in float32.
@@ -285,7 +418,7 @@ def lbfgs_torch(
 def _singles(problem: Problem, theta: Parameters) -> list[tuple[Problem, Parameters]]:
     """The batch taken apart, for methods whose step couples all the coordinates they are given."""
     if problem.tasks is not None:
-        raise ValueError("L-BFGS needs the whole error at every step: tasks must be None.")
+        raise ValueError("L-BFGS needs the whole error at every step: tasks must be None")
     Ms = problem.M if problem.M.ndim == 3 else [problem.M] * len(theta.A)
     return [
         (replace(problem, M=M, twins=1), Parameters(A, B)) for M, A, B in zip(Ms, theta.A, theta.B)
@@ -306,5 +439,5 @@ def _needs_plain_squared(problem: Problem, name: str) -> None:
     ):
         raise ValueError(
             f"{name} is written for the plain squared error: error must be 'squared', and weights, "
-            "hidden and tasks None."
+            "hidden and tasks None"
         )

@@ -2,36 +2,37 @@
 
 A rule trained from a start and from its image under a group either ends in the image or does not.
 In floating point "does" means up to rounding, and rounding grows under ill-conditioned or chaotic
-rules; `classify` tells that from a broken symmetry by running everything in float64 and float32.
+rules; `classify_defects` tells that from a broken symmetry by running everything in float64 and in
+float32.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from numpy.typing import ArrayLike
 
+from hblib._checks import as_array, generator, number, whole
 from hblib.rotation import _orthogonal as orthogonal
-from hblib.rotation._factorisation import (
-    ArrayLike,
-    Problem,
-    Step,
-    at_least_one,
-    equivariance_defect,
-    initialise,
-)
-from hblib.rotation._optimisers import GROUPS, RULES, Rule, rule
+from hblib.rotation._factorisation import Parameters, Problem, initial_factors
+from hblib.rotation._optimisers import GROUPS, RULES, UpdateRule, update_rule
+from hblib.rotation._training import Step, equivariance_defect
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # The same for all rules, seeds and groups. Machine epsilon of float32 is 5e8 times float64's.
 ROUNDING = 1e-9  # a float64 defect below this over 2,000 steps is rounding
-SCALING = 1e3  # a float32 defect so many times the float64 one comes from rounding
+SCALING = 1e3  # a float32 defect this many times the float64 one comes from rounding
 SAME = 10.0  # a ratio of at most this (or its inverse) does not depend on the precision
-ABOVE_FLOOR = 100.0  # a defect so many times the floor is not rounding made large by the dynamics
+ABOVE_FLOOR = 100.0  # a defect this many times the floor is not rounding made large by the dynamics
 
 
-def classify(defect64: ArrayLike, defect32: ArrayLike, floor64: ArrayLike = 0.0) -> str:
+def classify_defects(defect64: ArrayLike, defect32: ArrayLike, floor64: ArrayLike = 0.0) -> str:
     """Tell a rule that keeps a symmetry from one that breaks it by how the defect scales.
 
     A kept symmetry leaves only rounding, which an ill-conditioned rule may enlarge, but which
@@ -41,9 +42,9 @@ def classify(defect64: ArrayLike, defect32: ArrayLike, floor64: ArrayLike = 0.0)
 
     Parameters
     ----------
-    defect64, defect32 : array (S,)
+    defect64, defect32 : array_like of shape (S,)
         Defects of several seeds in the two precisions.
-    floor64 : array (S,) or float
+    floor64 : array_like of shape (S,), or float
         Floor in float64; the largest counts.
 
     Returns
@@ -54,20 +55,24 @@ def classify(defect64: ArrayLike, defect32: ArrayLike, floor64: ArrayLike = 0.0)
         more than half of the seeds it is below `ROUNDING` or at most 1 / `SCALING` of the float32
         one: single seeds may be chaotic, and then say nothing. Else 'undecided'.
 
+    Raises
+    ------
+    ValueError
+        If the two differ in length, or hold values that are not finite.
+
     Examples
     --------
-    >>> classify([2e-15], [1e-6]), classify([3e-5], [4e-1]), classify([0.4], [0.4])
-    ('keeps', 'keeps', 'breaks')
-    >>> classify([0.4], [0.4], floor64=0.1)
+    >>> [classify_defects([a], [b]) for a, b in [(2e-15, 1e-6), (3e-5, 4e-1), (0.4, 0.4)]]
+    ['keeps', 'keeps', 'breaks']
+    >>> classify_defects([0.4], [0.4], floor64=0.1)
     'undecided'
     """
-    d64, d32 = np.atleast_1d(defect64).astype(float), np.atleast_1d(defect32).astype(float)
-    if d64.shape != d32.shape or not d64.size:
+    d64, d32 = _defects("defect64", defect64), _defects("defect32", defect32)
+    floor64 = _defects("floor64", floor64)
+    if d64.shape != d32.shape:
         raise ValueError(
-            f"defect64 {d64.shape} and defect32 {d32.shape} must be of one length, at least 1."
+            f"defect64 {d64.shape} and defect32 {d32.shape} must have the same length"
         )
-    if not (np.isfinite(d64).all() and np.isfinite(d32).all() and np.isfinite(floor64).all()):
-        raise ValueError("defects and floor must be finite.")
     ratio = d32 / np.maximum(d64, np.finfo(float).tiny)
     small = d64 < ROUNDING
     same = (ratio <= SAME) & (ratio >= 1 / SAME)
@@ -76,62 +81,93 @@ def classify(defect64: ArrayLike, defect32: ArrayLike, floor64: ArrayLike = 0.0)
     return "keeps" if (small | (ratio >= SCALING)).mean() > 0.5 else "undecided"
 
 
+def _defects(name: str, value: ArrayLike) -> np.ndarray:
+    return np.atleast_1d(as_array(name, value)).astype(np.float64)
+
+
 def reference_problem(
-    k: int = 4, shape: tuple[int, int] = (24, 16), noise: float = 0.1, seed: int = 0
+    k: int = 4,
+    shape: tuple[int, int] = (24, 16),
+    noise: float = 0.1,
+    rng: int | np.random.Generator | None = 0,
 ) -> Problem:
-    """Planted matrix of rank k, entries of variance one, with noise: the learning rates' yardstick.
+    """Plant a matrix of rank k, entries of variance one, with noise: the rules' common yardstick.
 
     Parameters
     ----------
     k : int
         Rank.
     shape : (m, n)
+        Shape of the matrix.
     noise : float
         Standard deviation of the noise on every entry.
-    seed : int or numpy.random.Generator
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
+
+    Returns
+    -------
+    Problem
+
+    Examples
+    --------
+    >>> reference_problem(noise=0).M.shape
+    torch.Size([24, 16])
     """
-    at_least_one("k", k)
-    rng = np.random.default_rng(seed)
-    left, right = rng.standard_normal((shape[0], k)), rng.standard_normal((k, shape[1]))
-    return Problem(left @ right / k**0.5 + noise * rng.standard_normal(shape))
+    k, noise = whole("k", k), number("noise", noise, least=0)
+    m, n = (whole("shape", length) for length in shape)
+    rng = generator(rng)
+    left, right = rng.standard_normal((m, k)), rng.standard_normal((k, n))
+    return Problem(left @ right / k**0.5 + noise * rng.standard_normal((m, n)))
 
 
 def symmetry_defects(
-    update: Rule | Callable[..., Step],
+    rule: UpdateRule | Callable[..., Step],
     problem: Problem,
     A0: ArrayLike,
     B0: ArrayLike,
     n_steps: int = 2000,
-    seed: int | np.random.Generator = 0,
+    rng: int | np.random.Generator | None = 0,
 ) -> pd.DataFrame:
-    """Equivariance defects of one rule under one random member of each group, per seed.
+    """Measure equivariance defects of one rule under one random member of each group, per seed.
 
     Parameters
     ----------
-    update : Rule or any update rule
+    rule : UpdateRule or any update rule
     problem : Problem
         Its precision is overridden: everything runs in float64 and in float32.
-    A0, B0 : arrays (S, k, m) and (S, k, n)
+    A0, B0 : array_like of shape (S, k, m) and (S, k, n)
+        Where each seed starts.
     n_steps : int
-    seed : int or numpy.random.Generator
-        Of the group members.
+        Number of training steps.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness of the group members.
 
     Returns
     -------
     pandas.DataFrame
-        One row an action and seed: ``action`` ('O(k)', 'signed permutations', 'permutations',
+        One row per action and seed: ``action`` ('O(k)', 'signed permutations', 'permutations',
         'sign flips', 'floor'), ``seed``, ``float64``, ``float32``, and ``trained``, the error at
         the end over that at the start (of the unrotated run in float64).
+
+    Examples
+    --------
+    >>> problem = reference_problem()
+    >>> A0, B0 = initial_factors("gaussian", 4, problem.shape)
+    >>> defects = symmetry_defects(RULES["adam"], problem, A0, B0, n_steps=200)
+    >>> defects["action"][defects["float64"] < 1e-9].to_list()
+    ['signed permutations', 'permutations', 'sign flips', 'floor']
     """
+    import pandas as pd
+
     theta0 = problem.parameters(A0, B0)
-    actions = _actions(theta0.A.shape[1], len(theta0.A), np.random.default_rng(seed))
+    actions = _actions(theta0.A.shape[1], len(theta0.A), generator(rng))
     ends: dict[str, torch.Tensor] = {}
     columns = {}
     for name, dtype in (("float64", torch.float64), ("float32", torch.float32)):
 
-        def watched(problem, theta, **options):
+        def watched(problem: Problem, theta: Parameters, **options: Any) -> Step:
             ends.update(problem=problem, theta=theta, start=problem.value(theta))
-            return update(problem, theta, **options)
+            return rule(problem, theta, **options)
 
         columns[name] = equivariance_defect(
             replace(problem, dtype=dtype),
@@ -155,82 +191,115 @@ def symmetry_defects(
 
 
 def symmetry_table(
-    rules: Iterable[str | Rule] | None = None,
+    rules: Iterable[str | UpdateRule] | None = None,
     problem: Problem | None = None,
     k: int = 4,
     n_seeds: int = 3,
     n_steps: int = 2000,
-    seed: int = 0,
-    n_jobs: int = 1,
+    rng: int | np.random.Generator | None = 0,
+    n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Which symmetry each rule keeps, measured, beside the one expected.
+    """Measure which symmetry each rule keeps, beside the one expected.
 
     Parameters
     ----------
-    rules : iterable of str or Rule, optional
-        All of `RULES` if left.
+    rules : iterable of str or UpdateRule, optional
+        By default all of `RULES`.
     problem : Problem, optional
-        `reference_problem` if left.
+        By default a `reference_problem`.
     k : int
-        Inner dimension.
+        Inner dimension, at least 2.
     n_seeds : int
-        Starting points, Gaussian of standard deviation 1/2.
+        Number of starting points, Gaussian of standard deviation 1/2.
     n_steps : int
-    seed : int
-    n_jobs : int
-        Processes to share the rules between; the result does not depend on it.
+        Number of training steps.
+    rng : int, numpy.random.Generator or None
+        Seed or source of randomness.
+    n_jobs : int, optional
+        Processes to share the rules between, as in scikit-learn: -1 uses all cores. The result does
+        not depend on it.
 
     Returns
     -------
     pandas.DataFrame
-        One row a rule: ``rule``, ``label``, ``family``, ``index``; the largest defect over the
+        One row per rule: ``rule``, ``label``, ``family``, ``index``; the largest defect over the
         seeds under a Haar rotation in both precisions (``defect``, ``defect_float32``), its
         ``smallest`` over the seeds, the ``floor``, and the float64 defects under the finite groups;
         ``measured`` and ``expected`` group, whether they ``agree`` ('yes', 'no', 'undecided');
         ``trained``, the worst final error relative to the start; ``reason``.
+
+    Examples
+    --------
+    >>> symmetry_table(["adam", "adam-word"], n_steps=200)["measured"].to_list()
+    ['signed permutations', 'O(k)']
     """
-    at_least_one("n_jobs", n_jobs)
-    rng = np.random.default_rng(seed)
-    problem = reference_problem(k, seed=rng) if problem is None else problem
-    A0, B0 = initialise("gaussian", k, problem.shape, n_seeds, seed=rng)
+    import pandas as pd
+    from joblib import Parallel, delayed
+
+    if not (n_jobs is None or n_jobs == -1):
+        whole("n_jobs", n_jobs)
+    rng = generator(rng)
+    problem = reference_problem(k, rng=rng) if problem is None else problem
+    A0, B0 = initial_factors("gaussian", k, problem.shape, n_seeds, rng=rng)
     actions_seed = int(rng.integers(2**31))
     chosen = [
-        rule(r) if isinstance(r, str) else r for r in (RULES.values() if rules is None else rules)
+        update_rule(rule) if isinstance(rule, str) else rule
+        for rule in (RULES.values() if rules is None else rules)
     ]
     rows = Parallel(n_jobs)(
-        delayed(_table_row)(r, problem, A0, B0, n_steps, actions_seed) for r in chosen
+        delayed(_table_row)(rule, problem, A0, B0, n_steps, actions_seed) for rule in chosen
     )
     return pd.DataFrame(rows)
 
 
-def _table_row(r: Rule, problem: Problem, A0, B0, n_steps: int, seed: int) -> dict:
-    frame = symmetry_defects(r, problem, A0, B0, n_steps, seed)
+def _table_row(
+    rule: UpdateRule, problem: Problem, A0: np.ndarray, B0: np.ndarray, n_steps: int, rng: int
+) -> dict[str, Any]:
+    frame = symmetry_defects(rule, problem, A0, B0, n_steps, rng)
     of = {action: part for action, part in frame.groupby("action", sort=False)}
     measured = surviving_group(frame)
     return {
-        "rule": r.name,
-        "label": r.label,
-        "family": r.family,
-        "index": r.index,
+        "rule": rule.name,
+        "label": rule.label,
+        "family": rule.family,
+        "index": rule.index,
         "defect": of["O(k)"]["float64"].max(),
         "smallest": of["O(k)"]["float64"].min(),
         "defect_float32": of["O(k)"]["float32"].max(),
         "floor": of["floor"]["float64"].max(),
         **{g.replace(" ", "_"): of[g]["float64"].max() for g in GROUPS[1:-1]},
         "measured": measured,
-        "expected": r.symmetry,
-        "agree": {r.symmetry: "yes", "undecided": "undecided"}.get(measured, "no"),
+        "expected": rule.symmetry,
+        "agree": {rule.symmetry: "yes", "undecided": "undecided"}.get(measured, "no"),
         "trained": frame["trained"].max(),
-        "reason": r.reason,
+        "reason": rule.reason,
     }
 
 
 def surviving_group(frame: pd.DataFrame) -> str:
-    """The largest group that `symmetry_defects` shows to be kept, or 'undecided'."""
+    """Name the largest group that is kept, or 'undecided'.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        What `symmetry_defects` returns.
+
+    Returns
+    -------
+    str
+        One of `GROUPS`, or 'undecided'.
+
+    Examples
+    --------
+    >>> problem = reference_problem()
+    >>> A0, B0 = initial_factors("gaussian", 4, problem.shape)
+    >>> surviving_group(symmetry_defects(RULES["relu"], problem, A0, B0, n_steps=200))
+    'permutations'
+    """
     of = {action: part for action, part in frame.groupby("action", sort=False)}
     floor = of["floor"]["float64"]
     for group in GROUPS[:-1]:
-        verdict = classify(of[group]["float64"], of[group]["float32"], floor)
+        verdict = classify_defects(of[group]["float64"], of[group]["float32"], floor)
         if verdict != "breaks":
             return group if verdict == "keeps" else "undecided"
     return "none"
@@ -239,20 +308,22 @@ def surviving_group(frame: pd.DataFrame) -> str:
 def _actions(k: int, seeds: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """One non-trivial member of each group per seed, (seeds, k, k), and a rounding-sized turn."""
     if k < 2:
-        raise ValueError(f"k = {k} must be at least 2: with one hidden unit nothing can turn.")
+        raise ValueError(f"k must be at least 2, got {k}: with one hidden unit nothing can turn")
     eye = np.eye(k)
 
-    def pick(draw, trivial):
-        out = []
-        while len(out) < seeds:
+    def pick(
+        draw: Callable[..., np.ndarray], trivial: Callable[[np.ndarray], bool]
+    ) -> np.ndarray:
+        members = []
+        while len(members) < seeds:
             X = draw(k, rng)
             if not trivial(X):
-                out.append(X)
-        return np.stack(out)
+                members.append(X)
+        return np.stack(members)
 
-    generator = rng.standard_normal((seeds, k, k))
-    generator -= generator.transpose(0, 2, 1)
-    generator /= np.linalg.norm(generator, axis=(1, 2), keepdims=True)
+    tangent = rng.standard_normal((seeds, k, k))
+    tangent -= tangent.transpose(0, 2, 1)
+    tangent /= np.linalg.norm(tangent, axis=(1, 2), keepdims=True)
     return {
         "O(k)": orthogonal.haar(k, rng, size=seeds),
         # Neither a mere permutation nor mere signs.
@@ -262,5 +333,5 @@ def _actions(k: int, seeds: int, rng: np.random.Generator) -> dict[str, np.ndarr
         ),
         "permutations": pick(orthogonal.permutation, lambda X: (X == eye).all()),
         "sign flips": pick(orthogonal.sign_flip, lambda X: abs(np.trace(X)) == k),
-        "floor": eye + 1e-15 * generator,
+        "floor": eye + 1e-15 * tangent,
     }

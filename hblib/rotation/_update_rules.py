@@ -1,28 +1,32 @@
 """First-order update rules: the gradient changed by scalars, signs, clipping, noise or projection.
 
 Most come in versions that differ only in what squares of the gradient are collected ``over``: every
-'coordinate' by itself, a hidden 'unit' (a row of A and B), a 'word' (a column), or 'all'. Lengths
-of words, and of everything, are left alone by a rotation of the hidden space; coordinates and units
-are what it mixes.
+'coordinate' by itself, a hidden 'unit' (a row of A and B), a 'word' (a column), or 'all'. A
+rotation of the hidden space leaves the lengths of words, and of everything, alone; coordinates and
+units are what it mixes.
 
-Every function here is an update rule in the sense of `hblib.factorisation`.
+Every function here is an update rule in the sense of `hblib.rotation._training`.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from hblib.rotation._factorisation import Parameters, Problem, Step, descent, gradient_descent
+from hblib._checks import choice, generator, number, whole
+from hblib.rotation._factorisation import Parameters, Problem
+from hblib.rotation._training import Step, descent_rule, gradient_descent
+
+Transform = Callable[[int], Any]  # changes the gradient of a step in place
 
 
 def _squares(grad: Parameters, over: str) -> list[torch.Tensor]:
     """Mean squares of the gradient over everything but ``over``, to broadcast on A and on B."""
-    if over not in ("coordinate", "unit", "word", "all"):
-        raise ValueError(
-            f"over = {over!r} is unknown; allowed: 'coordinate', 'unit', 'word', 'all'."
-        )
+    choice("over", over, ("coordinate", "unit", "word", "all"))
     A, B = grad.A.square(), grad.B.square()
     if over == "coordinate":
         return [A, B]
@@ -34,14 +38,26 @@ def _squares(grad: Parameters, over: str) -> list[torch.Tensor]:
 
 
 def _zeros(theta: Parameters) -> Parameters:
-    out = theta.clone()
-    out.flat.zero_()
-    return out
+    zeros = theta.clone()
+    zeros.flat.zero_()
+    return zeros
 
 
-def _shared_draw(problem: Problem, theta: Parameters, shape: tuple, draw: Callable) -> torch.Tensor:
-    """Random numbers of one seed each, the same for all its rotated twins."""
+def _shared_draw(
+    problem: Problem,
+    theta: Parameters,
+    shape: tuple[int, ...],
+    draw: Callable[[tuple[int, ...]], torch.Tensor],
+) -> torch.Tensor:
+    """Random numbers for every seed, the same for all its rotated twins."""
     return draw((len(theta.A) // problem.twins, *shape)).repeat(problem.twins, 1, 1)
+
+
+def _torch_generator(rng: int | np.random.Generator | None) -> torch.Generator:
+    """A generator of torch; a whole number is its seed."""
+    if isinstance(rng, np.random.Generator) or rng is None:
+        rng = generator(rng).integers(2**63)
+    return torch.Generator().manual_seed(whole("rng", rng, least=0))
 
 
 def torch_optim(cls: type[torch.optim.Optimizer]) -> Callable[..., Step]:
@@ -70,14 +86,16 @@ def changed(**changes: Any) -> Callable[..., Step]:
     return build
 
 
-@descent
-def sign_sgd(problem, theta, grad):
+@descent_rule
+def sign_sgd(problem: Problem, theta: Parameters, grad: Parameters) -> Transform:
     """Step against the sign of the gradient."""
     return lambda t: grad.flat.sign_()
 
 
-@descent
-def lion(problem, theta, grad, betas=(0.9, 0.99)):
+@descent_rule
+def lion(
+    problem: Problem, theta: Parameters, grad: Parameters, betas: tuple[float, float] = (0.9, 0.99)
+) -> Transform:
     """Lion: sign of an interpolation between gradient and its running mean."""
     mean = _zeros(theta)
 
@@ -89,8 +107,8 @@ def lion(problem, theta, grad, betas=(0.9, 0.99)):
     return transform
 
 
-@descent
-def clip(problem, theta, grad, over, at):
+@descent_rule
+def clip(problem: Problem, theta: Parameters, grad: Parameters, over: str, at: float) -> Transform:
     """Shrink the gradient, over the given index, to root mean square ``at`` where it is above."""
 
     def transform(t):
@@ -100,8 +118,10 @@ def clip(problem, theta, grad, over, at):
     return transform
 
 
-@descent
-def adagrad(problem, theta, grad, over, eps=1e-10):
+@descent_rule
+def adagrad(
+    problem: Problem, theta: Parameters, grad: Parameters, over: str, eps: float = 1e-10
+) -> Transform:
     """Adagrad with one accumulator for each value of the index (AdaGrad-Norm: 'all')."""
     sums = [torch.zeros_like(s) for s in _squares(grad, over)]
 
@@ -113,8 +133,15 @@ def adagrad(problem, theta, grad, over, eps=1e-10):
     return transform
 
 
-@descent
-def adam(problem, theta, grad, over, betas=(0.9, 0.999), eps=1e-8):
+@descent_rule
+def adam(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    over: str,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Transform:
     """Adam with one second moment for each value of the index."""
     mean = _zeros(theta)
     moments = [torch.zeros_like(s) for s in _squares(grad, over)]
@@ -148,7 +175,9 @@ def glove(problem: Problem, theta: Parameters, lr: float) -> Step:
     return step
 
 
-def adafactor(problem: Problem, theta: Parameters, lr: float, decay: float = -0.8, d: float = 1.0):
+def adafactor(
+    problem: Problem, theta: Parameters, lr: float, decay: float = -0.8, clip_at: float = 1.0
+) -> Step:
     """Adafactor, for A and B apart: second moments from their row and column means.
 
     torch.optim.Adafactor one seed at a time would do the same; it scales and clips by norms of the
@@ -159,7 +188,7 @@ def adafactor(problem: Problem, theta: Parameters, lr: float, decay: float = -0.
     rows = [torch.zeros_like(X[:, :, :1]) for X in (theta.A, theta.B)]
     columns = [torch.zeros_like(X[:, :1, :]) for X in (theta.A, theta.B)]
 
-    def rms(X):
+    def rms(X: torch.Tensor) -> torch.Tensor:
         return X.square().mean((1, 2), True).sqrt()
 
     def step(t: int) -> None:
@@ -171,14 +200,16 @@ def adafactor(problem: Problem, theta: Parameters, lr: float, decay: float = -0.
             c.lerp_(square.mean(1, True), weight)
             moment = r * c / r.mean(1, True).clamp_(min=tiny)
             update = g * moment.clamp_(min=tiny * tiny).rsqrt_()
-            update *= rms(X).clamp_(min=1e-3) * rho / (rms(update) / d).clamp_(min=1.0)
+            update *= rms(X).clamp_(min=1e-3) * rho / (rms(update) / clip_at).clamp_(min=1.0)
             X.sub_(update)
 
     return step
 
 
-@descent
-def lars(problem, theta, grad, momentum=0.9):
+@descent_rule
+def lars(
+    problem: Problem, theta: Parameters, grad: Parameters, momentum: float = 0.9
+) -> Transform:
     """LARS: steps as long as the parameters are, per factor, times momentum."""
     velocity = _zeros(theta)
 
@@ -191,16 +222,22 @@ def lars(problem, theta, grad, momentum=0.9):
     return transform
 
 
-@descent
-def sharpness_aware(problem, theta, grad, rho=0.05, adaptive=False):
+@descent_rule
+def sharpness_aware(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    rho: float = 0.05,
+    adaptive: bool = False,
+) -> Transform:
     """SAM: the gradient at theta + rho g / |g|; ASAM (``adaptive``) measures g in units of |theta|.
 
     References: Foret et al. 2021; Kwon et al. 2021.
     """
-    here = theta.clone()
+    before = theta.clone()
 
     def transform(t):
-        here.flat.copy_(theta.flat)
+        before.flat.copy_(theta.flat)
         if adaptive:
             weight = theta.flat.abs()
             grad.flat.mul_(weight)
@@ -210,47 +247,59 @@ def sharpness_aware(problem, theta, grad, rho=0.05, adaptive=False):
         for X, g in ((theta.A, grad.A), (theta.B, grad.B)):
             X.addcmul_(g, step)
         problem.gradient_(theta, grad, t)
-        theta.flat.copy_(here.flat)
+        theta.flat.copy_(before.flat)
 
     return transform
 
 
-@descent
-def noisy(problem, theta, grad, sigma=0.03, seed=0):
-    """Gradient at a point moved by Gaussian noise, one draw a coordinate."""
-    generator = torch.Generator().manual_seed(seed)
-    here = theta.clone()
+@descent_rule
+def noisy(
+    problem: Problem,
+    theta: Parameters,
+    grad: Parameters,
+    sigma: float = 0.03,
+    rng: int | np.random.Generator | None = 0,
+) -> Transform:
+    """Gradient at a point moved by Gaussian noise, one draw per coordinate."""
+    noise = _torch_generator(rng)
+    before = theta.clone()
 
     def draw(shape):
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(problem.dtype)
+        return torch.randn(shape, generator=noise, dtype=torch.float64).to(problem.dtype)
 
     def transform(t):
-        here.flat.copy_(theta.flat)
+        before.flat.copy_(theta.flat)
         for X in (theta.A, theta.B):
             X.add_(_shared_draw(problem, theta, X.shape[1:], draw), alpha=sigma)
         problem.gradient_(theta, grad, t)
-        theta.flat.copy_(here.flat)
+        theta.flat.copy_(before.flat)
 
     return transform
 
 
-def dropout(problem: Problem, theta: Parameters, lr: float, over: str, p: float = 0.2, seed=0):
+def dropout(
+    problem: Problem,
+    theta: Parameters,
+    lr: float,
+    over: str,
+    p: float = 0.2,
+    rng: int | np.random.Generator | None = 0,
+) -> Step:
     """Dropout on the hidden layer: entries f(A) are 0 or 1 / (1 - p) times their value.
 
     With ``over`` 'coordinate' each unit of each sample is dropped by itself; with 'word' the
     sample is dropped as a whole.
     """
-    if over not in ("coordinate", "word"):
-        raise ValueError(f"over = {over!r} is unknown; allowed: 'coordinate', 'word'.")
-    if not 0 <= p < 1:
-        raise ValueError(f"p = {p} must be at least 0 and below 1.")
-    generator = torch.Generator().manual_seed(seed)
+    choice("over", over, ("coordinate", "word"))
+    if not number("p", p, least=0) < 1:
+        raise ValueError(f"p must be below 1, got {p!r}")
+    coins = _torch_generator(rng)
     k, m = theta.A.shape[1:]
     shape = (k if over == "coordinate" else 1, m)
     grad, masked = theta.clone(), theta.clone()
 
     def draw(size):
-        return torch.rand(size, generator=generator)
+        return torch.rand(size, generator=coins)
 
     def step(t: int) -> None:
         mask = (_shared_draw(problem, theta, shape, draw) >= p).to(problem.dtype) / (1 - p)
@@ -263,7 +312,12 @@ def dropout(problem: Problem, theta: Parameters, lr: float, over: str, p: float 
     return step
 
 
-def projected(problem: Problem, theta: Parameters, lr: float, project: Callable) -> Step:
+def projected(
+    problem: Problem,
+    theta: Parameters,
+    lr: float,
+    project: Callable[[torch.Tensor], torch.Tensor],
+) -> Step:
     """Projected gradient descent: ``project`` puts A, and B, back into the allowed set."""
     plain = gradient_descent(problem, theta, lr)
 

@@ -1,14 +1,17 @@
-"""K-SVD: learn a dictionary whose few-atom sums come close to given signals.
+"""K-SVD: learn a dictionary of which a few atoms add up to each of the given signals.
 
 K-SVD [1]_ minimises ``|X - Y D|^2`` over dictionaries D with unit rows and codes Y with at most
-`sparsity` entries a row, in turns: it codes the signals by orthogonal matching pursuit, then
-updates one atom after the other together with the coefficients of its users, by the best rank-one
-fit to what the other atoms leave of those signals. One power step instead of a converged fit, the
-*approximate* K-SVD of [2]_, is as good and faster.
+`sparsity` entries per row. It alternates: it codes the signals by orthogonal matching pursuit, then
+updates one atom after the other together with the coefficients of the signals that use it, by the
+best rank-one fit to what the other atoms leave of those signals. One power step instead of a
+converged fit, the *approximate* K-SVD of [2]_, is as good and faster.
 
-After each sweep, atoms that fewer than four signals use and atoms that repeat another one
-(|cosine| above 0.99) are replaced by the worst-represented signals. Without this the method loses
-the advantage it was published with.
+After each round, atoms that fewer than four signals use and atoms that repeat another one (|cosine|
+above 0.99) are replaced by the worst-represented signals. Without this the method loses the
+advantage it was published with.
+
+The signals are divided by a power of two near their largest value first, so that atoms do not
+depend on the unit in which signals are measured.
 
 References
 ----------
@@ -18,43 +21,47 @@ References
    using batch orthogonal matching pursuit", Technion CS-2008-08, 2008.
 """
 
+from __future__ import annotations
+
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from numpy.typing import ArrayLike
+from scipy import sparse as sp
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
+from hblib._checks import whole
 from hblib.sparse import _ksvd_kernels as kernels
 from hblib.sparse import _sparse as sparse
+from hblib.sparse._base import SparseTransformer
 
 # An atom used by fewer signals than this, or closer than this to another atom, is replaced.
 FEWEST_USERS = 4
 LARGEST_COSINE = 0.99
-# Uses of an atom, on average, that the running sums of the mini-batch variant remember at least.
+# The running sums of the mini-batch variant remember at least so many uses of an atom, on average.
 MEMORY = 50
 # Atoms updated between two matrix products of the mini-batch variant.
 BLOCK = 64
 
 
-class _SparseCoder(TransformerMixin, BaseEstimator):
-    """What the learners of this module share: checks, coding with `components_`, reconstruction."""
+class _SparseCoder(SparseTransformer):
+    """What both learners share: the start, the end, and coding with `components_`."""
 
-    def transform(self, X):
-        """Codes of X on the learned atoms by orthogonal matching pursuit.
+    def transform(self, X: ArrayLike) -> sp.csr_array:
+        """Return the codes of X on the learned atoms, by orthogonal matching pursuit.
 
         Parameters
         ----------
-        X : array, (n_samples, n_features)
+        X : array_like, (n_samples, n_features)
 
         Returns
         -------
         scipy.sparse.csr_array, (n_samples, n_components)
-            See `hblib.sparse.batch_omp` for the order of the entries of a row.
+            Within a row, entries have the order described at `hblib.sparse.batch_omp`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C", reset=False)
         return sparse.batch_omp(
-            X,
+            self._signals(X, reset=False),
             self.components_,
             self.sparsity_,
             tolerance=self.tolerance,
@@ -62,28 +69,20 @@ class _SparseCoder(TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
         )
 
-    def inverse_transform(self, codes):
-        """Signals of the given codes: ``codes @ components_``."""
-        check_is_fitted(self)
-        return codes @ self.components_
-
-    def _start(self, X):
+    def _start(
+        self, X: ArrayLike
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.random.RandomState]:
         """Check X and the parameters, draw the first dictionary from the signals."""
-        X = validate_data(self, X, dtype=[np.float64, np.float32], order="C")
-        n_samples, n_features = X.shape
-        n_atoms = n_features if self.n_components is None else self.n_components
-        if n_atoms != int(n_atoms) or n_atoms < 1:
-            raise ValueError(f"n_components must be a whole number from 1, got {n_atoms}")
-        if n_samples < n_atoms:
-            raise ValueError(
-                f"X has n_samples={n_samples} signals, fewer than n_components={n_atoms} atoms"
-            )
-        if self.n_iter != int(self.n_iter) or self.n_iter < 1:
-            raise ValueError(f"n_iter must be a whole number from 1, got {self.n_iter}")
-        sparsity = max(1, n_features // 10) if self.sparsity is None else self.sparsity
-        sparsity, tolerance = sparse._check_stop(
-            X, np.empty((n_atoms, n_features)), sparsity, self.tolerance
+        X = self._signals(X)
+        n_atoms = self._n_atoms(X)
+        _, tolerance = sparse.check_stop(
+            self.sparsity_, self.tolerance, X.shape, n_atoms, X.dtype
         )
+        scale = sparse.power_of_two(X)
+        X = X / scale
+        if tolerance is not None:
+            with np.errstate(over="ignore"):  # more than any signal is long
+                tolerance /= scale
         rng = check_random_state(self.random_state)
         if self.init is None:
             lengths = np.linalg.norm(X, axis=1)
@@ -96,26 +95,16 @@ class _SparseCoder(TransformerMixin, BaseEstimator):
             chosen = rng.choice(usable, n_atoms, replace=False)
             D = X[chosen] / lengths[chosen, None]
         else:
-            _, D = sparse._check_pair(X, self.init)
+            _, D = sparse.check_pair(X, self.init, "init")
             if len(D) != n_atoms:
                 raise ValueError(f"init must have n_components={n_atoms} rows, got {len(D)}")
             D = D.copy()
-        self.sparsity_ = sparsity
         return X, D, tolerance, rng
 
-    def _finish(self, D, balance):
-        """Store the atoms, turned so that the more frequent sign of their coefficients is +."""
+    def _finish(self, D: np.ndarray, balance: np.ndarray) -> None:
+        """Store the atoms, with the sign that makes most of their coefficients positive."""
         turn = (balance < 0) & (not self.positive)
         self.components_ = np.where(turn[:, None], -D, D)
-
-    @property
-    def _n_features_out(self):
-        return self.components_.shape[0]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 class KSVD(_SparseCoder):
@@ -126,23 +115,24 @@ class KSVD(_SparseCoder):
     n_components : int, optional
         Number of atoms; by default as many as features.
     sparsity : int, optional
-        Largest number of atoms for one signal; by default a tenth of the features.
+        Largest number of atoms per signal; by default a tenth of the features.
     n_iter : int
         Rounds of coding and updating.
     tolerance : float, optional
-        A signal that is represented up to a rest of this length gets no more atoms.
+        A signal whose residual is at most this long gets no more atoms. In the units of X.
     approximate : bool
-        One power step per atom; otherwise rank-one fits are carried to convergence.
+        Take one power step per atom; otherwise carry the rank-one fits to convergence.
     positive : bool
-        Non-negative coefficients only.
+        Allow non-negative coefficients only.
     clean : bool
-        Replace unused and repeated atoms after each round.
-    init : array (n_components, n_features), optional
+        Replace rarely used and repeated atoms after each round.
+    init : array_like (n_components, n_features), optional
         First dictionary, rows of length 1; by default signals drawn at random. The atoms that
         `MiniBatchKSVD` finds are a good start for large sets.
-    n_jobs : int
-        Threads of the coding step.
+    n_jobs : int, optional
+        Threads of the coding step; None is 1, -1 one per core.
     random_state : int, numpy.random.RandomState or None
+        Draws the first dictionary.
     verbose : bool
         Show a progress bar.
 
@@ -151,30 +141,33 @@ class KSVD(_SparseCoder):
     components_ : array, (n_components, n_features)
         Atoms, unit rows, signs chosen so that most coefficients are positive.
     history_ : dict of arrays, (n_iter,)
-        ``residual``: ``|X - Y D|^2 / |X|^2`` after each round; ``replaced``: atoms exchanged.
+        ``residual``: ``|X - Y D|^2 / |X|^2`` after each round; ``replaced``: number of atoms
+        replaced.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from hblib import sparse
     >>> X = np.random.default_rng(0).normal(size=(200, 8))
-    >>> model = KSVD(12, sparsity=2, n_iter=5, random_state=0).fit(X)
+    >>> model = sparse.KSVD(12, sparsity=2, n_iter=5, random_state=0).fit(X)
     >>> model.components_.shape, model.transform(X).shape
     ((12, 8), (200, 12))
     """
 
     def __init__(
         self,
-        n_components=None,
-        sparsity=None,
-        n_iter=30,
+        n_components: int | None = None,
+        sparsity: int | None = None,
+        n_iter: int = 30,
         *,
-        tolerance=None,
-        approximate=True,
-        positive=False,
-        clean=True,
-        init=None,
-        n_jobs=1,
-        random_state=None,
-        verbose=False,
+        tolerance: float | None = None,
+        approximate: bool = True,
+        positive: bool = False,
+        clean: bool = True,
+        init: ArrayLike | None = None,
+        n_jobs: int | None = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.n_components = n_components
         self.sparsity = sparsity
@@ -188,14 +181,27 @@ class KSVD(_SparseCoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
-        """Learn the atoms from signals X, (n_samples, n_features)."""
+    def fit(self, X: ArrayLike, y: object = None) -> KSVD:
+        """Learn the atoms.
+
+        Parameters
+        ----------
+        X : array_like, (n_samples, n_features)
+            Signals, at least as many as atoms.
+        y
+            Ignored.
+
+        Returns
+        -------
+        KSVD
+            This estimator.
+        """
         X, D, tolerance, _ = self._start(X)
-        n_jobs = sparse._check_jobs(self.n_jobs)
+        n_jobs = sparse.check_jobs(self.n_jobs)
         energy = max(float(np.sum(X * X, dtype=np.float64)), np.finfo(float).tiny)
         residual, replaced = np.empty(self.n_iter), np.zeros(self.n_iter, int)
         rest = np.empty_like(X)
-        with sparse._one_blas_thread():
+        with sparse.one_blas_thread():
             for i in tqdm(range(self.n_iter), disable=not self.verbose, desc="K-SVD"):
                 coder = sparse.Coder(D, self.positive)
                 indices, values, counts = coder.pursue(X, self.sparsity_, tolerance, n_jobs)
@@ -211,12 +217,12 @@ class KSVD(_SparseCoder):
 
 
 class MiniBatchKSVD(_SparseCoder):
-    """K-SVD's problem solved online, a few hundred signals at a time.
+    """Dictionary learning online: K-SVD's problem, a few hundred signals at a time.
 
-    Signals are coded as in `KSVD`. Atoms are not updated from the signals but from two running
+    Signals are coded as in `KSVD`. Atoms are updated not from the signals but from two running
     sums, ``Y.T @ Y`` and ``Y.T @ X``, by block coordinate descent after Mairal et al. [1]_, whose
-    codes minimise an L1 penalty instead. The sums remember a tenth of the signals seen, yet at
-    least so many that every atom has been used `MEMORY` times on average.
+    codes minimise an L1 penalty instead. The sums remember a tenth of the signals seen, but at
+    least so many that every atom has been used 50 times on average.
 
     Parameters
     ----------
@@ -233,7 +239,7 @@ class MiniBatchKSVD(_SparseCoder):
         Atoms, unit rows, signs chosen so that most coefficients are positive.
     history_ : dict of arrays, (n_iter,)
         ``residual``: ``|X - Y D|^2 / |X|^2``, summed over the batches of a pass, each before its
-        update; ``replaced``: atoms exchanged after the pass.
+        update; ``replaced``: number of atoms replaced after the pass.
 
     References
     ----------
@@ -242,26 +248,28 @@ class MiniBatchKSVD(_SparseCoder):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from hblib import sparse
     >>> X = np.random.default_rng(0).normal(size=(200, 8))
-    >>> model = MiniBatchKSVD(12, sparsity=2, n_iter=5, batch_size=50, random_state=0).fit(X)
-    >>> model.components_.shape
+    >>> model = sparse.MiniBatchKSVD(12, sparsity=2, n_iter=5, batch_size=50, random_state=0)
+    >>> model.fit(X).components_.shape
     (12, 8)
     """
 
     def __init__(
         self,
-        n_components=None,
-        sparsity=None,
-        n_iter=10,
+        n_components: int | None = None,
+        sparsity: int | None = None,
+        n_iter: int = 10,
         *,
-        batch_size=512,
-        tolerance=None,
-        positive=False,
-        clean=True,
-        init=None,
-        n_jobs=1,
-        random_state=None,
-        verbose=False,
+        batch_size: int = 512,
+        tolerance: float | None = None,
+        positive: bool = False,
+        clean: bool = True,
+        init: ArrayLike | None = None,
+        n_jobs: int | None = 1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
     ):
         self.n_components = n_components
         self.sparsity = sparsity
@@ -275,14 +283,25 @@ class MiniBatchKSVD(_SparseCoder):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, y=None):
-        """Learn the atoms from signals X, (n_samples, n_features)."""
+    def fit(self, X: ArrayLike, y: object = None) -> MiniBatchKSVD:
+        """Learn the atoms.
+
+        Parameters
+        ----------
+        X : array_like, (n_samples, n_features)
+            Signals, at least as many as atoms.
+        y
+            Ignored.
+
+        Returns
+        -------
+        MiniBatchKSVD
+            This estimator.
+        """
         X, D, tolerance, rng = self._start(X)
-        n_jobs = sparse._check_jobs(self.n_jobs)
-        if self.batch_size != int(self.batch_size) or self.batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number from 1, got {self.batch_size}")
+        n_jobs = sparse.check_jobs(self.n_jobs)
         n_samples, n_atoms = len(X), len(D)
-        size = min(self.batch_size, n_samples)
+        size = min(whole("batch_size", self.batch_size), n_samples)
         codes_codes = np.zeros((n_atoms, n_atoms), D.dtype)
         codes_signals = np.zeros_like(D)
         shortest = MEMORY * n_atoms / (size * self.sparsity_)
@@ -290,14 +309,14 @@ class MiniBatchKSVD(_SparseCoder):
         energy = max(float(np.sum(X * X, dtype=np.float64)), np.finfo(float).tiny)
         seen = 0
         bar = tqdm(range(self.n_iter), disable=not self.verbose, desc="Mini-batch K-SVD")
-        with sparse._one_blas_thread():
+        with sparse.one_blas_thread():
             for i in bar:
                 order = rng.permutation(n_samples)
                 uses, balance = np.zeros(n_atoms, int), np.zeros(n_atoms)
                 for start in range(0, n_samples, size):
-                    mine = order[start : start + size]
-                    batch = X[mine]
-                    goal = None if tolerance is None else tolerance[mine]
+                    drawn = order[start : start + size]
+                    batch = X[drawn]
+                    goal = None if tolerance is None else tolerance[drawn]
                     coder = sparse.Coder(D, self.positive)
                     codes = coder.pursue(batch, self.sparsity_, goal, n_jobs)
                     left = kernels.left_over(batch, D, *codes, np.empty_like(batch))
@@ -322,21 +341,23 @@ class MiniBatchKSVD(_SparseCoder):
         return self
 
 
-def _descend(D, codes_codes, codes_signals):
-    """One round over all atoms; blocks leave most of the work to matrix products."""
+def _descend(D: np.ndarray, codes_codes: np.ndarray, codes_signals: np.ndarray) -> None:
+    """Update all atoms once; blocks leave most of the work to matrix products."""
     for start in range(0, len(D), BLOCK):
         part = slice(start, start + BLOCK)
         rest = codes_signals[part] - codes_codes[part] @ D
         kernels.coordinate_steps(D[part], codes_codes[part, part], rest)
 
 
-def _uses(indices, values, counts, n_atoms):
-    """Uses of every atom, and by how many its positive coefficients outnumber the negative."""
+def _uses(
+    indices: np.ndarray, values: np.ndarray, counts: np.ndarray, n_atoms: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return uses of every atom, and how many more coefficients are positive than negative."""
     used = np.arange(indices.shape[1]) < counts[:, None]
     atoms, signs = indices[used], np.sign(values[used])
     return np.bincount(atoms, minlength=n_atoms), np.bincount(atoms, signs, n_atoms)
 
 
-def _clean(X, D, uses, left):
+def _clean(X: np.ndarray, D: np.ndarray, uses: np.ndarray, left: np.ndarray) -> np.ndarray:
     """Replace rare and repeated atoms by the signals that are represented worst."""
     return kernels.clean(X, D, D @ D.T, uses, left, FEWEST_USERS, LARGEST_COSINE)

@@ -1,17 +1,20 @@
-"""The compiled loops of `hblib.ksvd`: one sweep over the atoms, and the exchange of bad ones."""
+"""The compiled loops of `KSVD` and `MiniBatchKSVD`: updates of atoms, exchange of bad ones."""
 
 import math
 
-import numba
 import numpy as np
 
-_compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
+from hblib._compiled import njit
+from hblib.sparse._sparse_kernels import OPTIONS
+
+_compiled = njit(**OPTIONS)
+_inlined = njit(forceinline=True, **OPTIONS)  # for what others call, see `_sparse_kernels`
 
 # Power steps after which a rank-one fit counts as converged.
 CONVERGED = 30
 
 
-@_compiled
+@_inlined
 def residuals(X, D, indices, values, counts, rest):
     """Write ``X - Y D`` to `rest`."""
     for s in range(X.shape[0]):
@@ -23,7 +26,7 @@ def residuals(X, D, indices, values, counts, rest):
                 row[f] -= weight * atom[f]
 
 
-@_compiled
+@_inlined
 def squared_lengths(rest):
     """Squared length of every row."""
     lengths = np.empty(rest.shape[0])
@@ -42,7 +45,7 @@ def left_over(X, D, indices, values, counts, rest):
     return squared_lengths(rest)
 
 
-@_compiled
+@_inlined
 def users_of_atoms(n_atoms, indices, counts):
     """Positions in `indices` (flat) of every atom's entries, and where each atom's begin."""
     begin = np.zeros(n_atoms + 1, np.int64)
@@ -64,14 +67,14 @@ def users_of_atoms(n_atoms, indices, counts):
 def sweep(X, D, indices, values, counts, rest, steps, positive):
     """Update every atom and the coefficients of its users in place, in the order of the atoms.
 
-    With e the rest that all atoms leave of a user and w its coefficient, what the other atoms leave
-    is ``e + w d``. One power step sets d to the direction of ``sum w (e + w d)`` and then each
-    coefficient to ``(e + w d) . d``.
+    The users of an atom d are the signals with a coefficient w on it. If all atoms leave the
+    residual e of a user, the other atoms leave ``e + w d``. One power step sets d to the direction
+    of ``sum w (e + w d)`` and then each coefficient to ``(e + w d) . d``.
 
     Returns
     -------
     array, (n_samples,)
-        Squared lengths of what the new atoms leave of each signal.
+        Squared length of the residual of each signal on the new atoms.
     """
     n_atoms, n_features = D.shape
     residuals(X, D, indices, values, counts, rest)
@@ -82,19 +85,19 @@ def sweep(X, D, indices, values, counts, rest, steps, positive):
     new = np.empty(n_features, D.dtype)
     fresh = np.empty(counts.size, D.dtype)
     for a in range(n_atoms):
-        mine = users[begin[a] : begin[a + 1]]
-        if mine.size == 0:
+        entries = users[begin[a] : begin[a + 1]]
+        if entries.size == 0:
             continue
         old = D[a]
-        now = fresh[: mine.size]
-        for u in range(mine.size):
-            now[u] = flat[mine[u]]
+        now = fresh[: entries.size]
+        for u in range(entries.size):
+            now[u] = flat[entries[u]]
         for _ in range(steps):
             new[:] = zero
             share = zero
-            for u in range(mine.size):
-                row, weight = rest[mine[u] // width], now[u]
-                share += weight * flat[mine[u]]
+            for u in range(entries.size):
+                row, weight = rest[entries[u] // width], now[u]
+                share += weight * flat[entries[u]]
                 for f in range(n_features):
                     new[f] += weight * row[f]
             length = zero
@@ -109,24 +112,24 @@ def sweep(X, D, indices, values, counts, rest, steps, positive):
                 new[f] *= scale
                 along += new[f] * old[f]
             change = zero
-            for u in range(mine.size):
-                row = rest[mine[u] // width]
-                weight = flat[mine[u]] * along
+            for u in range(entries.size):
+                row = rest[entries[u] // width]
+                weight = flat[entries[u]] * along
                 for f in range(n_features):
                     weight += row[f] * new[f]
                 if positive and weight < 0:
                     weight = zero
                 change += (weight - now[u]) ** 2
                 now[u] = weight
-            if change <= 1e-12 * share * share / mine.size:
+            if change <= 1e-12 * share:
                 break
         if length <= 0:
             continue
-        for u in range(mine.size):
-            row, before, weight = rest[mine[u] // width], flat[mine[u]], now[u]
+        for u in range(entries.size):
+            row, before, weight = rest[entries[u] // width], flat[entries[u]], now[u]
             for f in range(n_features):
                 row[f] += before * old[f] - weight * new[f]
-            flat[mine[u]] = weight
+            flat[entries[u]] = weight
         old[:] = new
     return squared_lengths(rest)
 

@@ -1,15 +1,16 @@
 """The compiled inner loops of `hblib.sparse`: one signal at a time, without the interpreter's lock.
 
-All signals of a chunk come with their products with every atom, ``X @ D.T``, made by one matrix
-product beforehand; after that a signal costs only vector work on rows as long as the dictionary.
-The functions expect checked input and write into arrays that the caller has made. Rows over atoms
-are padded with zero atoms to whole cache lines (`PADDING`), which no pursuit ever chooses.
+The products of all signals of a chunk with every atom, ``X @ D.T``, come from one matrix product
+beforehand; after that a signal costs only vector operations on rows as long as the dictionary. The
+functions expect checked input and write into arrays that the caller has made. Rows over atoms are
+padded to whole cache lines (`PADDING`) with zero atoms, which no pursuit ever chooses.
 """
 
 import math
 
-import numba
 import numpy as np
+
+from hblib._compiled import njit
 
 # Numbers in a cache line of 64 bytes; rows that start on one load up to twice as fast.
 PADDING = 16
@@ -22,10 +23,15 @@ LEAD = 3
 
 # Sums may be reordered and multiply-adds fused, so that loops over atoms run in vector registers.
 # Values that are not finite have been refused before.
-_compiled = numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz", "nnan"})
+OPTIONS = {"nogil": True, "fastmath": {"reassoc", "contract", "nsz", "nnan"}}
+_compiled = njit(**OPTIONS)
+# Functions that compiled functions call are inlined. Otherwise the process that compiles calls its
+# own copy of them and later processes the copy stored with the caller, whose sums may be ordered
+# differently: results would depend on whether the cache was warm.
+_inlined = njit(forceinline=True, **OPTIONS)
 
 
-@_compiled
+@_inlined
 def _top(bits, mask):
     top = bits[0] & mask
     for a in range(bits.size):
@@ -33,7 +39,7 @@ def _top(bits, mask):
     return top
 
 
-@_compiled
+@_inlined
 def _first_largest(bits, mask):
     """First index of the largest |value|, from the bits of the values.
 
@@ -54,7 +60,7 @@ def _first_largest(bits, mask):
     return start + where
 
 
-@_compiled
+@_inlined
 def _less_four(new, row, basis, i, w0, w1, w2, w3, scale):
     """Write ``scale * (row - w @ basis[i : i + 4])`` to `new`, which is none of the others."""
     for a in range(new.size):
@@ -62,7 +68,7 @@ def _less_four(new, row, basis, i, w0, w1, w2, w3, scale):
         new[a] = scale * (row[a] - pair - (w2 * basis[i + 2, a] + w3 * basis[i + 3, a]))
 
 
-@_compiled
+@_inlined
 def _orthogonalise(row, basis, weights, n_rows, scale, spare):
     """Write ``scale * (row - weights @ basis)`` to the row of `basis` after its first `n_rows`.
 
@@ -75,23 +81,23 @@ def _orthogonalise(row, basis, weights, n_rows, scale, spare):
     if n_rows == 0:
         new[:] = row
         return
-    here, there = spare[0], spare[1]
+    target, other = spare[0], spare[1]
     for i in range(end - 4 * (-(-n_rows // 4)), end, 4):
         w0, w1, w2, w3 = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
         if i + 4 == end:
             _less_four(new, row, basis, i, w0, w1, w2, w3, scale)
         else:
-            _less_four(here, row, basis, i, w0, w1, w2, w3, one)
-        row, here, there = here, there, here
+            _less_four(target, row, basis, i, w0, w1, w2, w3, one)
+        row, target, other = target, other, target
 
 
-@_compiled
+@_inlined
 def _subtract(correlation, row, step):
     for a in range(row.size):
         correlation[a] -= step * row[a]
 
 
-@_compiled
+@_inlined
 def _back_substitute(factor, along, count, out):
     """Solve ``factor.T @ out = along`` for the coefficients of the atoms themselves."""
     for j in range(count - 1, -1, -1):
@@ -101,7 +107,7 @@ def _back_substitute(factor, along, count, out):
         out[j] = total / factor[j, LEAD + j]
 
 
-@_compiled
+@_inlined
 def _squared_residual(x, dictionary, chosen, coefficients, count):
     total = 0.0
     for f in range(x.size):
@@ -153,7 +159,7 @@ def batch_omp(
                 energy += X[s, f] * X[s, f]
         left, goal = energy, tolerance[s] * tolerance[s]
         first = 0.0
-        certain = energy > 1e-25
+        certain = energy > 0
         count = 0
         while count < sparsity and (goal == 0 or left > goal):
             atom = _first_largest(bits[s], mask)
@@ -294,7 +300,7 @@ def positive_omp(
             values[s, i] = 0
 
 
-@_compiled
+@_inlined
 def _least_squares(gram, targets, chosen, count, factor, fit, rounding):
     """Coefficients of the chosen atoms by Cholesky; False if the atoms are linearly dependent.
 

@@ -1,12 +1,15 @@
 """Running text for word vectors: named corpora, vocabulary, weighted co-occurrence counts.
 
-Two corpora come with our dependencies and need no network: a sample of Wikipedia, and the
-docstrings of the installed scientific packages. A third is downloaded when asked for, and any text
-file will do. All are returned as `hblib.data.Text`, documents of indices into a vocabulary.
+Two corpora need no network: a sample of Wikipedia, which travels with hblib, and the docstrings of
+the installed scientific packages. A third is downloaded when asked for, and any text file will do.
+All are returned as `Text`: documents of indices into a vocabulary.
 """
+
+from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -15,23 +18,30 @@ import io
 import os
 import re
 import tempfile
+import unicodedata
 import urllib.request
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+import platformdirs
 import scipy.sparse
 
-from hblib.rotation._factorisation import at_least_one, positive
+from hblib._checks import as_array, choice, generator, number, whole
 from hblib.words._embedding_kernels import count_neighbours
 from hblib.worlds import _data as data
+from hblib.worlds._texts import Cooccurrence, Text, numbered, wikipedia_text
 
 _PACKAGES = ("numpy", "scipy", "torch", "sklearn", "matplotlib")
 _TEXT8 = "https://mattmahoney.net/dc/text8.zip"
 _TEXT8_SHA256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232"
+# Changed with every change of how docstrings are found or split, so that no old cache is used.
+_READER = "docstrings, NFC words, 1"
 
-SOURCES = {
+CORPORA = {
     "wikipedia": data.describe("wikipedia"),
     "docstrings": {
         "title": "Docstrings of scientific Python packages",
@@ -49,22 +59,19 @@ SOURCES = {
     },
 }
 
-# Lower-case runs of letters; like gensim's reader of Wikipedia, words have 2 to 15 of them.
-_WORD = re.compile(r"[^\W\d_]+")
 
-
-def load(name):
-    """A corpus by name.
+def load_text(name: str | Path) -> Text:
+    """Load a corpus by name.
 
     Parameters
     ----------
     name : {"wikipedia", "docstrings", "text8"} or path
-        A key of `SOURCES`, or a UTF-8 text file with one document a line. A name with a dot or a
+        A key of `CORPORA`, or a UTF-8 text file with one document per line. A name with a dot or a
         slash in it is taken for a path.
 
     Returns
     -------
-    hblib.data.Text
+    Text
 
     Raises
     ------
@@ -75,40 +82,44 @@ def load(name):
 
     Examples
     --------
-    >>> text = load("wikipedia")
+    >>> text = load_text("wikipedia")
     >>> len(text.tokens), len(text.starts)
     (452944, 106)
     """
     if name == "wikipedia":
-        return data.wikipedia_text()
+        return wikipedia_text()
     if name == "docstrings":
         return _cached("docstrings", _docstrings_key(), lambda: encode(_docstrings()))
     if name == "text8":
         return _cached("text8", _TEXT8_SHA256, lambda: encode([_text8()]))
-    if isinstance(name, str) and not re.search(r"[./\\]", name):
+    if not isinstance(name, str | os.PathLike) or (
+        isinstance(name, str) and not re.search(r"[./\\]", name)
+    ):
         raise ValueError(
-            f"name must be one of {', '.join(SOURCES)} or the path of a text file, got {name!r}"
+            f"name must be one of {', '.join(CORPORA)} or the path of a text file, got {name!r}"
         )
     return _read_file(Path(name))
 
 
-def encode(documents):
+def encode(documents: Iterable[str | Iterable[str]]) -> Text:
     """Turn documents into numbers.
 
     Parameters
     ----------
     documents : iterable of str, or of list of str
-        Texts, split here into lower-case words of 2 to 15 letters, or lists of words. Documents
-        without words are left out.
+        Texts, which are split into words; or lists (or arrays) of words, which are kept as they
+        are. A word of a text is a run of 2 to 15 letters, accents and vowel signs, in lower case
+        and composed form (Unicode's NFC). Documents without words are left out.
 
     Returns
     -------
-    hblib.data.Text
+    Text
 
     Raises
     ------
     ValueError
-        If there is no word at all.
+        If there is no word at all, a document is neither a text nor words, or `documents` is one
+        single text.
 
     Examples
     --------
@@ -116,51 +127,68 @@ def encode(documents):
     >>> text.words.tolist(), text.tokens.tolist(), text.starts.tolist()
     (['the', 'cat', 'dog', 'sat'], [0, 1, 3, 0, 2], [0, 3])
     """
-    index, chunks = {}, []
-    for document in documents:
-        words = _words(document) if isinstance(document, str) else document
-        if words:
-            found = (index.setdefault(word, len(index)) for word in words)
-            chunks.append(np.fromiter(found, np.int32))
-    if not chunks:
-        raise ValueError("documents must hold at least one word, got an empty corpus")
-    tokens = np.concatenate(chunks)
-    words = np.array(list(index))
-    counts = np.bincount(tokens)
-    order = np.lexsort((words, -counts))
-    new = np.empty(len(order), np.int32)
-    new[order] = np.arange(len(order))
-    starts = np.cumsum([0] + [len(chunk) for chunk in chunks[:-1]])
-    return data.Text(new[tokens], starts, words[order], counts[order])
+    if isinstance(documents, str | bytes | Mapping) or hasattr(documents, "columns"):
+        raise ValueError(
+            "documents must be a list of texts or of lists of words, got one "
+            f"{type(documents).__name__}"
+        )
+    if not isinstance(documents, Iterable):
+        raise ValueError(f"documents must be a list of texts, got {documents!r}")
+    try:
+        return numbered(_words_of(i, document) for i, document in enumerate(documents))
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        raise ValueError("documents must be texts or flat lists of words") from None
 
 
-def restrict(text, n_words=None, min_count=1):
+def _words_of(i: int, document: Any) -> list[str]:
+    """Words of the document number i."""
+    if isinstance(document, str):
+        return _words(document)
+    if isinstance(document, bytes) or not isinstance(document, Iterable):
+        raise ValueError(
+            f"documents must be texts or lists of words, documents[{i}] is {document!r}"
+        )
+    words = document.tolist() if isinstance(document, np.ndarray) else list(document)
+    for word in words:
+        if not isinstance(word, str):
+            raise ValueError(f"words must be strings, documents[{i}] has the word {word!r}")
+    return words
+
+
+def restrict(text: Text, n_words: int | None = None, min_count: int = 1) -> Text:
     """Keep the most frequent words; the others are dropped and the gaps closed.
 
     Like word2vec and GloVe, which never see a word outside their vocabulary, this widens windows.
 
     Parameters
     ----------
-    text : hblib.data.Text
+    text : Text
     n_words : int, optional
-        Largest size of the vocabulary; by default no limit.
+        Largest size of the vocabulary, at least 2; by default no limit.
     min_count : int, optional
         Words that occur less often are dropped.
 
     Returns
     -------
-    hblib.data.Text
+    Text
 
     Raises
     ------
     ValueError
         If fewer than two words are left.
+
+    Examples
+    --------
+    >>> restrict(encode(["the cat sat on the cat"]), n_words=2).words.tolist()
+    ['cat', 'the']
     """
-    at_least_one("min_count", min_count)
-    if n_words is not None and (not isinstance(n_words, int | np.integer) or n_words < 2):
-        raise ValueError(f"n_words must be an integer of at least 2, got {n_words!r}")
+    min_count = whole("min_count", min_count)
+    if n_words is not None:
+        n_words = whole("n_words", n_words, least=2)
     size = int(np.count_nonzero(text.counts >= min_count))
-    size = size if n_words is None else min(size, int(n_words))
+    size = size if n_words is None else min(size, n_words)
     if size < 2:
         raise ValueError(
             f"the vocabulary must have at least 2 words, got {size} with n_words = {n_words} and "
@@ -169,82 +197,134 @@ def restrict(text, n_words=None, min_count=1):
     return _select(text, text.tokens < size, text.words[:size])
 
 
-def subsample(text, rng, threshold=1e-3):
+def subsample(
+    text: Text, rng: int | np.random.Generator | None, threshold: float = 1e-3
+) -> Text:
     """Drop frequent words at random, as word2vec does before it forms windows.
 
     Parameters
     ----------
-    text : hblib.data.Text
-    rng : numpy.random.Generator or int
+    text : Text
+    rng : int, numpy.random.Generator or None
     threshold : float, optional
         A word of relative frequency f is kept with probability ``min(1, s + s**2)`` for
         ``s = sqrt(threshold / f)``: the formula of word2vec.c and gensim, not of the paper.
 
     Returns
     -------
-    hblib.data.Text
+    Text
         With the same vocabulary; documents that were emptied are left out.
+
+    Raises
+    ------
+    ValueError
+        If no running word is left.
+
+    Examples
+    --------
+    >>> text = encode(["the cat and the dog"] * 100)
+    >>> len(subsample(text, rng=0, threshold=1.0).tokens), len(text.tokens)
+    (500, 500)
     """
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     keep = keep_probability(text.counts, threshold)
     return _select(text, rng.random(len(text.tokens)) < keep[text.tokens], text.words)
 
 
-def keep_probability(counts, threshold=1e-3):
-    """Probability (V,) that `subsample` keeps a running word."""
-    positive("threshold", threshold)
-    counts = np.asarray(counts, dtype=float)
-    if counts.ndim != 1 or not np.isfinite(counts).all() or (counts < 0).any():
+def keep_probability(counts: np.ndarray, threshold: float = 1e-3) -> np.ndarray:
+    """Probability that `subsample` keeps a running word.
+
+    Parameters
+    ----------
+    counts : array_like, shape (n_words,)
+        How often each word occurs.
+    threshold : float, optional
+
+    Returns
+    -------
+    numpy.ndarray of float64, shape (n_words,)
+
+    Examples
+    --------
+    >>> keep_probability([9000, 999, 1], threshold=0.1).round(2).tolist()
+    [0.44, 1.0, 1.0]
+    """
+    threshold = number("threshold", threshold, above=0)
+    counts = as_array("counts", counts, ndim=1).astype(float)
+    if (counts < 0).any():
         raise ValueError("counts must be a list of numbers, none negative")
     s = np.sqrt(threshold * counts.sum() / np.maximum(counts, 1))
     return np.minimum(1.0, s + s**2)
 
 
-def shuffled(text, rng):
-    """The same documents in random order.
+def shuffled(text: Text, rng: int | np.random.Generator | None) -> Text:
+    """Put the documents in random order.
 
-    File order costs skip-gram more than any choice of optimiser gains, since neighbouring
-    documents are alike.
+    Neighbouring documents of a file are often alike, and training in file order costs skip-gram
+    more than any choice of optimiser gains.
 
     Parameters
     ----------
-    text : hblib.data.Text
-    rng : numpy.random.Generator or int
+    text : Text
+    rng : int, numpy.random.Generator or None
 
     Returns
     -------
-    hblib.data.Text
+    Text
+
+    Examples
+    --------
+    >>> mixed = shuffled(encode(["one two", "three four five"]), rng=3)
+    >>> mixed.words[mixed.tokens].tolist(), mixed.starts.tolist()
+    (['three', 'four', 'five', 'one', 'two'], [0, 3])
     """
-    order = np.random.default_rng(rng).permutation(len(text.starts))
+    order = generator(rng).permutation(len(text.starts))
     ends = np.append(text.starts[1:], len(text.tokens))
     lengths = (ends - text.starts)[order]
     starts = np.cumsum(lengths) - lengths
     shift = np.repeat(text.starts[order] - starts, lengths)
     tokens = text.tokens[np.arange(len(text.tokens)) + shift]
-    return data.Text(tokens, starts, text.words, text.counts)
+    return Text(tokens, starts, text.words, text.counts)
 
 
-def scrambled(text, rng):
-    """The same words in random order over the whole text: a negative control without meaning."""
-    tokens = np.random.default_rng(rng).permutation(text.tokens)
-    return data.Text(tokens, text.starts, text.words, text.counts)
+def scrambled(text: Text, rng: int | np.random.Generator | None) -> Text:
+    """Put all running words in random order: a control without meaning.
+
+    Parameters
+    ----------
+    text : Text
+    rng : int, numpy.random.Generator or None
+
+    Returns
+    -------
+    Text
+        With the same documents' lengths and the same counts.
+
+    Examples
+    --------
+    >>> text = encode(["one two", "three four five"])
+    >>> bool((scrambled(text, rng=0).counts == text.counts).all())
+    True
+    """
+    tokens = generator(rng).permutation(text.tokens)
+    return Text(tokens, text.starts, text.words, text.counts)
 
 
 # Weight of a pair of words at distance d.
-WINDOW_WEIGHTS = {
+WINDOW_WEIGHTS: dict[str, Callable[[int, int], float]] = {
     "uniform": lambda d, window: 1.0,
     "harmonic": lambda d, window: 1.0 / d,
-    # A half-width uniform on 1..window reaches distance d in so many cases.
+    # The share of half-widths, uniform on 1..window, that reach distance d.
     "expected": lambda d, window: (window - d + 1) / window,
 }
 
 
-def cooccurrence(text, window=5, weights="harmonic"):
-    """Weighted counts of words near each other.
+def cooccurrence(text: Text, window: int = 5, weights: str = "harmonic") -> Cooccurrence:
+    """Count, with weights, which words occur near each other.
 
     Parameters
     ----------
-    text : hblib.data.Text
+    text : Text
         Restricted to the vocabulary wanted, see `restrict`.
     window : int, optional
         Largest distance counted, in words, to both sides and within a document.
@@ -254,8 +334,13 @@ def cooccurrence(text, window=5, weights="harmonic"):
 
     Returns
     -------
-    hblib.data.Cooccurrence
+    Cooccurrence
         ``matrix`` is symmetric; its diagonal counts each pair of equal words from both sides.
+
+    Raises
+    ------
+    ValueError
+        If the vocabulary has fewer than two words, or a parameter is not one of those allowed.
 
     Examples
     --------
@@ -265,10 +350,10 @@ def cooccurrence(text, window=5, weights="harmonic"):
            [2. , 0. , 0.5],
            [1. , 0.5, 0. ]])
     """
-    at_least_one("window", window)
-    if weights not in WINDOW_WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(WINDOW_WEIGHTS)}, got {weights!r}")
-    _at_least_two(text.words)
+    window = whole("window", window)
+    choice("weights", weights, WINDOW_WEIGHTS)
+    if len(text.words) < 2:
+        raise ValueError(f"the vocabulary must have at least 2 words, got {len(text.words)}")
     table = np.array([0.0] + [WINDOW_WEIGHTS[weights](d, window) for d in range(1, window + 1)])
     n_words = len(text.words)
     # Occurrences of a word, one word after the other, so that a row is finished in one go.
@@ -280,44 +365,46 @@ def cooccurrence(text, window=5, weights="harmonic"):
         text.tokens, np.repeat(text.starts, lengths), np.repeat(ends, lengths), places, first, table
     )
     matrix = scipy.sparse.csr_array(parts[::-1], shape=(n_words, n_words))
-    return data.Cooccurrence(matrix, text.words, text.counts)
+    return Cooccurrence(matrix, text.words, text.counts)
 
 
-def _at_least_two(words):
-    if len(words) < 2:
-        raise ValueError(f"the vocabulary must have at least 2 words, got {len(words)}")
+def _words(string: str) -> list[str]:
+    """Lower-case words of 2 to 15 letters, as gensim's reader of Wikipedia has them."""
+    string = unicodedata.normalize("NFC", string.lower())
+    marks = ""
+    if not string.isascii():
+        marks = "".join(sorted(c for c in set(string) if unicodedata.category(c).startswith("M")))
+    return [word for word in _pattern(marks).findall(string) if 2 <= len(word) <= 15]
 
 
-def _words(string):
-    return [word for word in _WORD.findall(string.lower()) if 2 <= len(word) <= 15]
+@functools.lru_cache(maxsize=1024)
+def _pattern(marks: str) -> re.Pattern:
+    """A run of letters, each with any of these accents and vowel signs behind it."""
+    letter = r"[^\W\d_]"
+    return re.compile(f"{letter}(?:{letter}|[{marks}])*" if marks else f"{letter}+")
 
 
-def _select(text, keep, words):
-    """The running words marked, over a vocabulary that may have lost its tail."""
+def _select(text: Text, keep: np.ndarray, words: np.ndarray) -> Text:
+    """Keep the running words marked, over a vocabulary that may have lost its tail."""
     document = np.searchsorted(text.starts, np.flatnonzero(keep), side="right")
     tokens = text.tokens[keep]
     if not len(tokens):
         raise ValueError("no running word is left: the corpus is too small for these settings")
     starts = np.flatnonzero(np.diff(document, prepend=0))
-    return data.Text(tokens, starts, words, np.bincount(tokens, minlength=len(words)))
+    return Text(tokens, starts, words, np.bincount(tokens, minlength=len(words)))
 
 
 # --- sources -------------------------------------------------------------------------------------
 
 
-def _docstrings_key():
-    versions = [f"{p} {importlib.metadata.version(_distribution(p))}" for p in _PACKAGES]
+def _docstrings_key() -> str:
+    distributions = {"sklearn": "scikit-learn"}
+    versions = [f"{p} {importlib.metadata.version(distributions.get(p, p))}" for p in _PACKAGES]
     topics = Path(importlib.util.find_spec("pydoc_data.topics").origin).read_bytes()
-    return hashlib.sha256(
-        repr(versions).encode() + topics + Path(__file__).read_bytes()
-    ).hexdigest()
+    return hashlib.sha256(repr([_READER, *versions]).encode() + topics).hexdigest()
 
 
-def _distribution(package):
-    return {"sklearn": "scikit-learn"}.get(package, package)
-
-
-def _docstrings():
+def _docstrings() -> list[str]:
     """Every docstring once, by package, file and place in it, then the help topics."""
     found = {}
     for package in _PACKAGES:
@@ -330,7 +417,7 @@ def _docstrings():
     return list(found)
 
 
-def _docstrings_of(source):
+def _docstrings_of(source: bytes) -> Iterator[str]:
     """Docstrings of one file, read without importing it; nothing if it is for another Python."""
     try:
         with warnings.catch_warnings():
@@ -353,13 +440,13 @@ def _docstrings_of(source):
                 yield from (inspect.cleandoc(n.value) for n in last if isinstance(n.value, str))
 
 
-def _string(node):
+def _string(node: ast.AST) -> str | None:
     value = getattr(node, "value", None)
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
 
 
-def _text8():
-    path = data._cache_folder() / f"text8-{_TEXT8_SHA256[:16]}.zip"
+def _text8() -> list[str]:
+    path = _cache_folder() / f"text8-{_TEXT8_SHA256[:16]}.zip"
     if not path.exists():
         try:
             with urllib.request.urlopen(_TEXT8, timeout=60) as answer:
@@ -380,7 +467,7 @@ def _text8():
         return archive.read("text8").decode("ascii").split()
 
 
-def _read_file(path):
+def _read_file(path: Path) -> Text:
     if not path.is_file():
         raise ValueError(f"name must be a corpus or the path of a text file; there is no {path}")
     content = path.read_bytes()
@@ -396,19 +483,27 @@ def _read_file(path):
         raise ValueError(f"{path} is an empty corpus: it has no word of 2 to 15 letters") from None
 
 
-def _cached(name, key, build):
-    """The text from the cache folder; where that cannot be written, it is built every time."""
-    path = data._cache_folder() / f"{name}-{key[:16]}.npz"
+def _cached(name: str, key: str, build: Callable[[], Text]) -> Text:
+    """Return the text from the cache folder; where none can be written, it is built every time."""
+    path = _cache_folder() / f"{name}-{key[:16]}.npz"
     if path.exists():
         with np.load(path) as stored:
-            return data.Text(**stored)
+            return Text(**stored)
     text = build()
     with contextlib.suppress(OSError):
         _write_atomically(path, lambda file: np.savez_compressed(file, **vars(text)))
     return text
 
 
-def _write_atomically(path, write):
+def _cache_folder() -> Path:
+    """Inside the project when hblib is used from it, else the user's own cache."""
+    project = Path(__file__).resolve().parents[2]
+    if (project / "pyproject.toml").exists():
+        return project / "_build" / "cache"
+    return Path(platformdirs.user_cache_dir("hblib"))
+
+
+def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     """Write under another name, then rename: no process ever reads half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent)

@@ -1,25 +1,32 @@
 """Inner loops of word2vec and GloVe, compiled by numba, with the update rule inlined.
 
 A kernel visits pairs of words one after the other, as the original programs do, and after each
-changes the rows concerned. The rule by which it does so is a number known when the kernel is
-compiled: `sgns_kernel` and `glove_kernel` compile one kernel a rule and dimension and keep it on
+changes the rows concerned. The update rule is a number known when the kernel is compiled:
+`sgns_kernel` and `glove_kernel` compile one kernel for every rule and dimension and keep it on
 disk, so that a rule is a name in Python and yet costs nothing in the loop.
 
-Draws are apart from updates: `draw_pairs` is given the state of a generator and no parameters, so
-that two runs with one seed see the same pairs, whatever their rule, start and precision. Sums are
-taken in any order, for speed: on one processor they are repeatable, on another equal to rounding.
+Draws are separate from updates: `draw_pairs` is given the state of a generator and no parameters,
+so that two runs with one seed see the same pairs, whatever their rule, initial vectors and
+precision. Sums are taken in any order, for speed: they are repeatable on one processor, and on
+another one equal up to rounding.
 """
+
+from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from hblib._checks import number
+from hblib._compiled import njit
 
 # --- draws ---------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def count_neighbours(tokens, begin, end, places, first, table):
     """Rows of the co-occurrence matrix, as (indptr, indices, values) of a CSR array."""
     n_words, window = len(first) - 1, len(table) - 1
@@ -53,7 +60,7 @@ def count_neighbours(tokens, begin, end, places, first, table):
     return indptr, indices[:n].copy(), values[:n].copy()
 
 
-@njit(cache=True)
+@njit
 def alias_table(p):
     """Walker's alias table of a distribution (V,): thresholds in 32 bits, and aliases."""
     n = len(p)
@@ -80,7 +87,7 @@ def alias_table(p):
     return threshold, alias
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _next(state):
     """64 random bits by xorshift64*, of which the upper 32 are used."""
     x = state[0]
@@ -91,17 +98,17 @@ def _next(state):
     return x * np.uint64(2685821657736338717)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _below(state, n):
     return np.int64(((_next(state) >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw_pairs(tokens, begin, end, low, high, window, threshold, alias, pairs, noise, state):
     """Fill in pairs (input, target) and noise words for the centres from `low` on.
 
     As in word2vec the word beside the centre is the input and the centre its target. Stops at the
-    centre `high`, or when less than a window's room is left in `pairs` (n, 2) and `noise` (n, k).
+    centre `high`, or when there is no room for another window in `pairs` (n, 2) and `noise` (n, k).
 
     Returns
     -------
@@ -128,8 +135,8 @@ def draw_pairs(tokens, begin, end, low, high, window, threshold, alias, pairs, n
 # --- update rules --------------------------------------------------------------------------------
 
 # What a rule remembers of a row: a running mean or velocity ``M``, squares ``S`` (of every
-# coordinate, or one number a word), and for Adam the powers of its two betas. It changes only when
-# the word is seen. The full matrix keeps its k x k root in ``M`` and the sum of g g^T in ``S``.
+# coordinate, or one number per word), and for Adam the powers of its two betas. It changes only
+# when the word is seen. The full matrix keeps its k x k root in ``M``, the sum of g g^T in ``S``.
 MEMORY = {
     "sgd": ("none", "none"),
     "momentum": ("coordinate", "none"),
@@ -146,16 +153,87 @@ SGD, MOMENTUM, ADAGRAD, ADAGRAD_WORD, ADAGRAD_FULL, GLOVE, ADAM, ADAM_WORD = ran
 _FAST = {"reassoc", "contract", "nsz"}
 
 
-def settings(lr, dtype, betas=(0.9, 0.999), eps=1e-8):
-    """Numbers of a rule as one array, in the precision of the vectors: a literal would widen it."""
-    (b1, b2) = betas
-    return np.array([lr, b1, 1 - b1, b2, 1 - b2, eps, 1], dtype)
+class Settings(NamedTuple):
+    """Numbers of an update rule, in the precision of the vectors: a literal would widen it.
+
+    Attributes
+    ----------
+    lr : float
+        Learning rate.
+    beta1, beta2 : float
+        How much of the running mean of the gradient (the velocity), and of its square, is kept.
+    new1, new2 : float
+        ``1 - beta1`` and ``1 - beta2``.
+    eps : float
+        Added to roots that are divided by.
+    zero, one : float
+        These two in that precision. They are data and not constants of the kernel, since the
+        compiler would order sums differently if it knew them.
+    """
+
+    lr: np.floating
+    beta1: np.floating
+    new1: np.floating
+    beta2: np.floating
+    new2: np.floating
+    eps: np.floating
+    zero: np.floating
+    one: np.floating
 
 
-@njit(nogil=True, fastmath=_FAST, inline="always")
-def _update(RULE, D, X, i, g, M, S, powers, h):
+class Memory(NamedTuple):
+    """What a rule remembers of one matrix of vectors; see `MEMORY` for the shapes."""
+
+    M: np.ndarray
+    S: np.ndarray
+    powers: np.ndarray
+
+
+class Entries(NamedTuple):
+    """Non-zero entries of a co-occurrence matrix, each array of shape (n_entries,)."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    log_x: np.ndarray
+    weight: np.ndarray
+
+
+def settings(
+    lr: float,
+    dtype: np.dtype | type,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+) -> Settings:
+    """Return the numbers of a rule in the precision of the vectors.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    dtype : numpy.dtype
+        float32 or float64.
+    betas : tuple of float, optional
+        Of momentum (the first) and Adam (both).
+    eps : float, optional
+        Added to the roots that Adagrad and Adam divide by.
+
+    Examples
+    --------
+    >>> settings(0.5, np.float32, eps=0.25).eps.dtype
+    dtype('float32')
+    """
+    b1, b2 = (number("betas", beta, least=0, most=1) for beta in betas)
+    eps = number("eps", eps, least=0)
+    numbers = (lr, b1, 1 - b1, b2, 1 - b2, eps, 0, 1)
+    return Settings(*map(np.dtype(dtype).type, numbers))
+
+
+@njit(cache=False, nogil=True, fastmath=_FAST, inline="always")
+def _update(RULE, D, X, i, g, memory, h):
     """Row update x_i <- x_i - step(g) of one rule; D is the length of the row."""
-    lr, b1, a1, b2, a2, eps, one = h[0], h[1], h[2], h[3], h[4], h[5], h[6]
+    lr, b1, a1, b2, a2, eps = h.lr, h.beta1, h.new1, h.beta2, h.new2, h.eps
+    M, S, powers = memory.M, memory.S, memory.powers
+    zero, one = h.zero, h.one
     if RULE == SGD:
         for k in range(D):
             X[i, k] -= lr * g[k]
@@ -174,7 +252,7 @@ def _update(RULE, D, X, i, g, M, S, powers, h):
             X[i, k] -= a / math.sqrt(S[i, k])
             S[i, k] += a * a
     elif RULE == ADAGRAD_WORD:
-        square = h[0] - h[0]
+        square = zero
         for k in range(D):
             square += g[k] * g[k]
         S[i, 0] += square / D
@@ -183,7 +261,7 @@ def _update(RULE, D, X, i, g, M, S, powers, h):
             X[i, k] -= rate * g[k]
     elif RULE == ADAGRAD_FULL:
         for k in range(D):
-            step = h[0] - h[0]
+            step = zero
             for m in range(D):
                 S[k, m] += g[k] * g[m]
                 step += M[k, m] * g[m]
@@ -200,7 +278,7 @@ def _update(RULE, D, X, i, g, M, S, powers, h):
         powers[i, 0] *= b1
         powers[i, 1] *= b2
         c1, c2 = one / (one - powers[i, 0]), one / (one - powers[i, 1])
-        square = h[0] - h[0]
+        square = zero
         for k in range(D):
             square += g[k] * g[k]
         S[i, 0] = b2 * S[i, 0] + a2 * square / D
@@ -214,21 +292,30 @@ def _update(RULE, D, X, i, g, M, S, powers, h):
 
 
 @functools.cache
-def sgns_kernel(rule, dim):
-    """Skip-gram with negative sampling: one pass over drawn pairs, compiled for rule and dimension.
+def sgns_kernel(rule: str, dim: int) -> Callable[..., float]:
+    """Compile one pass of skip-gram with negative sampling for a rule and a dimension.
 
-    The kernel takes ``W, C, pairs (n, 2), noise (n, k), memory of W, memory of C, settings, every``
-    and returns the sum of the losses, before the update, of every so many-th pair. The loss of a
-    pair is ``-log s(w.c) - sum over noise words of log s(-w.c')`` with the logistic function s;
-    noise words equal to the target are skipped. The target rows change one after the other, the
-    input row after them, as in word2vec.c.
+    Parameters
+    ----------
+    rule : str
+        One of `RULES`.
+    dim : int
+        Length of the vectors.
+
+    Returns
+    -------
+    callable
+        It takes ``W, C, pairs (n, 2), noise (n, k)``, the `Memory` of W and of C, `Settings` and
+        ``every``, changes W and C, and returns the sum of the losses of every ``every``-th pair,
+        each before its update. The loss of a pair is ``-log s(w.c) - sum over noise words of
+        log s(-w.c')`` with the logistic function s; noise words equal to the target are skipped.
+        The target rows change one after the other, the input row after them, as in word2vec.c.
     """
     RULE, D = RULES.index(rule), dim
 
-    @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-    def sgns(W, C, pairs, noise, MW, SW, NW, MC, SC, NC, h, every):
-        one = h[6]
-        zero = one - one
+    @njit(nogil=True, fastmath=_FAST, error_model="numpy")
+    def sgns(W, C, pairs, noise, memory_W, memory_C, h, every):
+        zero, one = h.zero, h.one
         g, total = np.empty(D, W.dtype), np.empty(D, W.dtype)
         loss = 0.0
         for p in range(len(pairs)):
@@ -250,31 +337,40 @@ def sgns_kernel(rule, dim):
                 for k in range(D):
                     total[k] += e * C[j, k]
                     g[k] = e * W[i, k]
-                _update(RULE, D, C, j, g, MC, SC, NC, h)
-            _update(RULE, D, W, i, total, MW, SW, NW, h)
+                _update(RULE, D, C, j, g, memory_C, h)
+            _update(RULE, D, W, i, total, memory_W, h)
         return loss
 
     return sgns
 
 
 @functools.cache
-def glove_kernel(rule, dim):
-    """GloVe: one pass over the entries in the order given, compiled for rule and dimension.
+def glove_kernel(rule: str, dim: int) -> Callable[..., float]:
+    """Compile one pass of GloVe over entries in the order given, for a rule and a dimension.
 
-    The kernel takes ``W, C, b, c (V, 1), rows, columns, log_x, weight``, the memories of the four,
-    and settings for vectors and biases; it returns the sum of ``weight / 2 * residual ** 2`` before
-    the updates. All four rows of an entry change at once.
+    Parameters
+    ----------
+    rule : str
+        One of `RULES`.
+    dim : int
+        Length of the vectors.
+
+    Returns
+    -------
+    callable
+        It takes ``W, C, b, c`` (the biases as columns, (V, 1)), `Entries`, the `Memory` of each of
+        the four, and `Settings` for vectors and for biases, changes the four, and returns the sum
+        of ``weight / 2 * residual ** 2`` before the updates. All four rows of an entry change at
+        once.
     """
     RULE, D = RULES.index(rule), dim
     # Biases are rows of length one; beside the full matrix of the vectors they take plain Adagrad.
     BIAS = ADAGRAD if RULE == ADAGRAD_FULL else RULE
 
-    @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
-    def glove(
-        W, C, b, c, rows, columns, log_x, weight,
-        MW, SW, NW, MC, SC, NC, Mb, Sb, Nb, Mc, Sc, Nc, h, hb,
-    ):  # fmt: skip
-        zero = h[6] - h[6]
+    @njit(nogil=True, fastmath=_FAST, error_model="numpy")
+    def glove(W, C, b, c, entries, memory_W, memory_C, memory_b, memory_c, h, h_bias):
+        zero = h.zero
+        rows, columns, log_x, weight = entries
         gw, gc, gb = np.empty(D, W.dtype), np.empty(D, W.dtype), np.empty(1, W.dtype)
         loss = 0.0
         for p in range(len(rows)):
@@ -289,10 +385,10 @@ def glove_kernel(rule, dim):
                 gw[k] = e * C[j, k]
                 gc[k] = e * W[i, k]
             gb[0] = e
-            _update(RULE, D, W, i, gw, MW, SW, NW, h)
-            _update(RULE, D, C, j, gc, MC, SC, NC, h)
-            _update(BIAS, 1, b, i, gb, Mb, Sb, Nb, hb)
-            _update(BIAS, 1, c, j, gb, Mc, Sc, Nc, hb)
+            _update(RULE, D, W, i, gw, memory_W, h)
+            _update(RULE, D, C, j, gc, memory_C, h)
+            _update(BIAS, 1, b, i, gb, memory_b, h_bias)
+            _update(BIAS, 1, c, j, gb, memory_c, h_bias)
         return 0.5 * loss
 
     return glove

@@ -1,16 +1,27 @@
-"""Word vectors: what they are, where they start, their neighbours, how they are kept.
+"""Word vectors: what they are, how they are initialised, their neighbours, how they are kept.
 
 Every word has two vectors: row i of ``W`` as a word, row j of ``C`` as the context of others. The
 losses of word2vec and GloVe depend on the inner products ``W @ C.T`` alone, so turning all vectors,
 ``(W @ U.T, C @ U.T)`` with an orthogonal U, changes nothing; whatever is special about a unit (a
-column) must come from the starting point or from the update rule of `hblib.embeddings`.
+column) must come from the initial vectors or from the update rule.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hblib.rotation._factorisation import at_least_one, positive
+from hblib._checks import as_array, choice, generator, number, whole
+from hblib.words._vector_files import read_vectors, write_vectors
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+_WHICH = ("W", "C", "W+C")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +32,24 @@ class Embedding:
     ----------
     words : numpy.ndarray of str, shape (V,)
         From the most frequent to the rarest.
-    W, C : numpy.ndarray, shape (V, d)
-        Vectors of words and of contexts; units are columns.
+    W, C : numpy.ndarray of float32 or float64, shape (V, d)
+        Vectors of words and of contexts; units are columns. Other numbers and tensors are
+        converted.
     b, c : numpy.ndarray, shape (V,), or None
         Biases of words and contexts, GloVe's only.
-    loss : numpy.ndarray, shape (n_epochs,)
+    loss : numpy.ndarray, shape (n_epochs,), or None
         Mean loss during each epoch, or at each record of a dense training.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together or a vector is not finite.
+
+    Examples
+    --------
+    >>> vectors = Embedding(["cat", "dog", "sea"], [[1, 0], [1, 1], [0, 3]], np.zeros((3, 2)))
+    >>> vectors.neighbours("dog", 1)[0][0]
+    'cat'
     """
 
     words: np.ndarray
@@ -36,28 +59,87 @@ class Embedding:
     c: np.ndarray | None = None
     loss: np.ndarray | None = None
 
-    def vectors(self, which="W"):
-        """One matrix (V, d) of vectors: ``"W"``, ``"C"``, or their sum ``"W+C"`` as GloVe saves."""
-        if which not in ("W", "C", "W+C"):
-            raise ValueError(f"which must be 'W', 'C' or 'W+C', got {which!r}")
-        return {"W": lambda: self.W, "C": lambda: self.C, "W+C": lambda: self.W + self.C}[which]()
+    def __post_init__(self) -> None:
+        words = np.asarray(self.words)
+        if words.dtype.kind == "O" and all(isinstance(word, str) for word in words.flat):
+            words = words.astype(str)
+        if words.dtype.kind != "U" or words.ndim != 1:
+            raise ValueError(
+                f"words must be a list of strings, got an array of {words.dtype} of the shape "
+                f"{words.shape}"
+            )
+        object.__setattr__(self, "words", words)
+        for name, ndim in (("W", 2), ("C", 2), ("b", 1), ("c", 1)):
+            value = getattr(self, name)
+            if value is None and ndim == 1:
+                continue
+            value = as_array(name, value, ndim=ndim)
+            if value.shape != (len(words), *np.shape(self.W)[1:])[:ndim]:
+                raise ValueError(
+                    f"{name} has the shape {value.shape}, beside {len(words)} words and W of the "
+                    f"shape {tuple(np.shape(self.W))}"
+                )
+            object.__setattr__(self, name, value)
 
-    def index(self, word):
+    def vectors(self, which: str = "W") -> np.ndarray:
+        """Return one matrix of vectors.
+
+        Parameters
+        ----------
+        which : {"W", "C", "W+C"}, optional
+            Words, contexts, or their sum, which GloVe saves.
+
+        Returns
+        -------
+        numpy.ndarray, shape (V, d)
+        """
+        choice("which", which, _WHICH)
+        return self.W + self.C if which == "W+C" else getattr(self, which)
+
+    def index(self, word: str) -> int:
         """Row of a word; KeyError naming the word if the vocabulary does not have it."""
         found = np.flatnonzero(self.words == word)
         if not len(found):
             raise KeyError(f"word {word!r} is not among the {len(self.words):,} of the vocabulary")
         return int(found[0])
 
-    def rotated(self, U):
-        """The same with every vector v turned into ``U @ v``.
+    def select(self, words: np.ndarray) -> Embedding:
+        """Return the vectors of other words in their order, for instance of the words of a text.
+
+        Parameters
+        ----------
+        words : array_like of str
+            All of them words of the vocabulary, else KeyError.
+
+        Returns
+        -------
+        Embedding
+            Without the losses.
+        """
+        row = {word: i for i, word in reversed(list(enumerate(self.words.tolist())))}
+        missing = [word for word in np.asarray(words).tolist() if word not in row]
+        if missing:
+            raise KeyError(
+                f"{len(missing):,} of {len(words):,} words are not in the vocabulary, first of all "
+                f"{missing[0]!r}"
+            )
+        rows = np.array([row[word] for word in np.asarray(words).tolist()], int)
+        b, c = (None if x is None else x[rows] for x in (self.b, self.c))
+        return Embedding(self.words[rows], self.W[rows], self.C[rows], b, c)
+
+    def rotated(self, U: np.ndarray) -> Embedding:
+        """Return the same with every vector v turned into ``U @ v``.
 
         Parameters
         ----------
         U : array_like, shape (d, d)
             Any matrix; an orthogonal one keeps all inner products.
+
+        Returns
+        -------
+        Embedding
         """
-        U = np.asarray(U)
+        U = as_array("U", U)
         if U.shape != (self.W.shape[1],) * 2:
             raise ValueError(
                 f"U of shape {U.shape} must be square with the dimension of the vectors, "
@@ -66,8 +148,8 @@ class Embedding:
         turned = [(X.astype(np.float64) @ U.T).astype(X.dtype) for X in (self.W, self.C)]
         return replace(self, W=turned[0], C=turned[1])
 
-    def neighbours(self, word, n=10, which="W"):
-        """Words of the largest cosine with a word, nearest first, itself left out.
+    def neighbours(self, word: str, n: int = 10, which: str = "W") -> list[tuple[str, float]]:
+        """Return the words with the largest cosine with a word, nearest first, itself left out.
 
         Parameters
         ----------
@@ -80,7 +162,7 @@ class Embedding:
         list of (str, float)
             Words and cosines.
         """
-        at_least_one("n", n)
+        n = whole("n", n)
         row = self.index(word)
         V = unit_rows(self.vectors(which))
         cosine = V @ V[row]
@@ -88,78 +170,141 @@ class Embedding:
         best = np.argsort(-cosine, kind="stable")[: min(n, len(V) - 1)]
         return [(str(self.words[i]), float(cosine[i])) for i in best]
 
-    def keyed_vectors(self, which="W"):
-        """The vectors as `gensim.models.KeyedVectors`."""
-        from gensim.models import KeyedVectors  # takes most of a second
+    def keyed_vectors(self, which: str = "W") -> KeyedVectors:
+        """Return the vectors as `gensim.models.KeyedVectors`; gensim must be installed."""
+        try:
+            from gensim.models import KeyedVectors
+        except ImportError:
+            raise ImportError("keyed_vectors needs gensim: pip install gensim") from None
 
         keyed = KeyedVectors(self.W.shape[1], dtype=self.W.dtype)
         keyed.add_vectors(self.words.tolist(), self.vectors(which))
         return keyed
 
-    def save(self, path, which="W"):
-        """Write one set of vectors in the text format of word2vec, with all their digits."""
-        V = self.vectors(which)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(f"{V.shape[0]} {V.shape[1]}\n")
-            for word, v in zip(self.words, V):
-                file.write(f"{word} {' '.join(map(str, v.tolist()))}\n")
+    def save(
+        self, path: str | PathLike, which: str = "W", binary: bool = False, header: bool = True
+    ) -> None:
+        """Write one set of vectors in a format of word2vec or GloVe.
+
+        Parameters
+        ----------
+        path : path
+        which : {"W", "C", "W+C"}, optional
+        binary : bool, optional
+            The binary format of word2vec, in float32, instead of text with all digits.
+        header : bool, optional
+            Begin with a line that has the number of words and the dimension, as word2vec does;
+            GloVe's files have none.
+
+        Raises
+        ------
+        ValueError
+            If a word or a number could not be read back. Nothing is written then.
+        """
+        write_vectors(path, self.words, self.vectors(which), binary, header)
 
 
-def load(path, dtype="float64"):
-    """Read vectors in the text format of word2vec, or of GloVe (which has no first line).
+def load_vectors(
+    path: str | PathLike,
+    dtype: str = "float64",
+    binary: bool | None = None,
+    n_words: int | None = None,
+) -> Embedding:
+    r"""Read vectors in the text or binary format of word2vec, or in that of GloVe.
 
     Parameters
     ----------
     path : path
+        Ending in ``.gz`` if it is compressed.
     dtype : {"float64", "float32"}, optional
+    binary : bool, optional
+        By default True if the name ends in ``.bin`` or ``.bin.gz``.
+    n_words : int, optional
+        Read only the first, most frequent words.
 
     Returns
     -------
     Embedding
-        With `W` and zeros for `C`, which the format does not have.
+        With `W`, and zeros for `C`, which the files do not have.
+
+    Raises
+    ------
+    ValueError
+        If the file is not of this form: lines of several lengths, other numbers of words than its
+        first line says, numbers that are not finite.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "glove.txt")
+    ...     _ = path.write_text("the 0.5 1.0\nof 1.5 3.0\n. . . 0.25 2.0\n")
+    ...     load_vectors(path).words.tolist()
+    ['the', 'of', '. . .']
     """
-    words, rows = [], []
+    _check_dtype(dtype)
+    if n_words is not None:
+        n_words = whole("n_words", n_words, least=2)
+    if binary is None:
+        binary = str(path).removesuffix(".gz").endswith(".bin")
     try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file):
-                word, *numbers = line.rstrip().split(" ")
-                if number == 0 and len(numbers) == 1:
-                    continue
-                words.append(word)
-                rows.append(np.array(numbers, dtype))
-                if not len(rows[-1]) or len(rows[-1]) != len(rows[0]):
-                    raise ValueError(f"line {number + 1} has {len(rows[-1])} numbers")
-        check_sizes(len(words), len(rows[0]) if rows else 0)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise ValueError(f"{path} is not a file of word vectors in text format: {error}") from None
-    W = np.array(rows)
-    return Embedding(np.array(words), W, np.zeros_like(W))
+        words, W = read_vectors(path, dtype, binary, n_words)
+        check_sizes(len(words), W.shape[1])
+    except (ValueError, EOFError) as error:
+        kind = f"word vectors in {'binary' if binary else 'text'} format"
+        raise ValueError(f"{path} is not a file of {kind}: {error}") from None
+    return Embedding(words, W, np.zeros_like(W))
 
 
-def from_keyed_vectors(keyed):
-    """Vectors of `gensim.models.KeyedVectors` as an `Embedding`, with zeros for `C`."""
+def from_keyed_vectors(keyed: KeyedVectors) -> Embedding:
+    """Return vectors of `gensim.models.KeyedVectors` as an `Embedding`, with zeros for `C`.
+
+    Parameters
+    ----------
+    keyed : gensim.models.KeyedVectors
+        Or anything with ``vectors`` (V, d) and ``index_to_key``; gensim is not imported.
+    """
     W = np.array(keyed.vectors)
     return Embedding(np.array(keyed.index_to_key), W, np.zeros_like(W))
 
 
-def unit_rows(X):
-    """Rows divided by their length; rows of zeros stay."""
+def unit_rows(X: np.ndarray) -> np.ndarray:
+    """Divide rows by their length; rows of zeros stay.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, d)
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, d)
+
+    Examples
+    --------
+    >>> unit_rows([[3, 4], [0, 0]]).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    X = as_array("X", X, ndim=2)
     length = np.linalg.norm(X, axis=1, keepdims=True)
     return X / np.where(length > 0, length, 1)
 
 
-# --- starting points -----------------------------------------------------------------------------
+# --- initial vectors ------------------------------------------------------------------------------
 
 
-def _uniform(rng, n_words, dim):
+_Pair = tuple[np.ndarray, np.ndarray]
+
+
+def _uniform(rng: np.random.Generator, n_words: int, dim: int) -> np.ndarray:
     return rng.uniform(-0.5 / dim, 0.5 / dim, (n_words, dim))
 
 
-def _word2vec(rng, n_words, dim):
+def _word2vec(rng: np.random.Generator, n_words: int, dim: int) -> _Pair:
     return _uniform(rng, n_words, dim), np.zeros((n_words, dim))
 
 
-def _word2vec_c(rng, n_words, dim):
+def _word2vec_c(rng: np.random.Generator, n_words: int, dim: int) -> _Pair:
     # x <- 25214903917 x + 11 modulo 2^64, of which the program uses the lowest 16 bits: they are a
     # generator modulo 2^16 by themselves, which repeats after 65,536 numbers.
     cycle, x = np.empty(2**16), 1
@@ -170,23 +315,23 @@ def _word2vec_c(rng, n_words, dim):
     return W.reshape(n_words, dim), np.zeros((n_words, dim))
 
 
-def _glove(rng, n_words, dim):
+def _glove(rng: np.random.Generator, n_words: int, dim: int) -> _Pair:
     return _uniform(rng, n_words, dim), _uniform(rng, n_words, dim)
 
 
-def _gaussian(rng, n_words, dim):
-    # As large as the uniform start: a uniform number on a width of 1/d has this deviation.
+def _gaussian(rng: np.random.Generator, n_words: int, dim: int) -> _Pair:
+    # As large as the uniform vectors: a uniform number on a width of 1/d has this deviation.
     return tuple(rng.standard_normal((2, n_words, dim)) / (dim * 12**0.5))
 
 
-def _orthogonal(rng, n_words, dim):
+def _orthogonal(rng: np.random.Generator, n_words: int, dim: int) -> _Pair:
     # The columns of (W, C) together are orthonormal and Haar distributed, as long as the Gaussian.
     left, _, right = np.linalg.svd(rng.standard_normal((2 * n_words, dim)), full_matrices=False)
     Q = (2 * n_words / 12) ** 0.5 / dim * (left @ right)
     return Q[:n_words], Q[n_words:]
 
 
-STARTS = {
+INITIALISATIONS: dict[str, Callable[[np.random.Generator, int, int], _Pair]] = {
     "word2vec": _word2vec,
     "word2vec.c": _word2vec_c,
     "glove": _glove,
@@ -195,22 +340,33 @@ STARTS = {
 }
 
 
-def start(kind, words, dim, rng, scale=1.0, dtype="float64"):
-    """Draw a starting point.
+def initial_vectors(
+    kind: str,
+    words: np.ndarray,
+    dim: int,
+    rng: int | np.random.Generator | None,
+    scale: float = 1.0,
+    dtype: str = "float64",
+) -> Embedding:
+    """Draw the vectors that a training starts from.
 
     Parameters
     ----------
     kind : {"word2vec", "word2vec.c", "glove", "gaussian", "orthogonal"}
-        W uniform on [-0.5 / d, 0.5 / d) and C zero, as word2vec intends; the same by the generator
-        of word2vec.c, which repeats itself (and knows no seed: ``rng`` is not used); W, C and the
-        biases uniform, as GloVe; W and C Gaussian of the same deviation, 1 / (sqrt(12) d), the law
-        of which no rotation changes; W over C with orthonormal columns, Haar distributed, of the
-        same size. Biases other than GloVe's are zero.
+        - ``"word2vec"``: W uniform on [-0.5 / d, 0.5 / d) and C zero, as word2vec intends;
+        - ``"word2vec.c"``: the same by the generator of word2vec.c, which repeats itself (it has
+          no seed: ``rng`` is not used);
+        - ``"glove"``: W, C and the biases uniform, as in GloVe;
+        - ``"gaussian"``: W and C Gaussian with the same standard deviation, 1 / (sqrt(12) d), a
+          distribution that no rotation changes;
+        - ``"orthogonal"``: W over C with orthonormal columns, Haar distributed, of the same size.
+
+        Biases other than GloVe's are zero.
     words : array_like of str, shape (V,)
         The vocabulary.
     dim : int
         Dimension d of the vectors, the number of hidden units.
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
     scale : float, optional
         Factor on W and C.
     dtype : {"float64", "float32"}, optional
@@ -220,20 +376,26 @@ def start(kind, words, dim, rng, scale=1.0, dtype="float64"):
     -------
     Embedding
 
+    Raises
+    ------
+    ValueError
+        If a parameter is not one of those allowed.
+
     Examples
     --------
-    >>> point = start("word2vec.c", [f"word{i}" for i in range(2000)], dim=128, rng=0)
-    >>> len(np.unique(point.W, axis=0))  # of 2,000 words
+    >>> words = [f"word{i}" for i in range(2000)]
+    >>> vectors = initial_vectors("word2vec.c", words, dim=128, rng=0)
+    >>> len(np.unique(vectors.W, axis=0))  # of 2,000 words
     512
     """
     words = np.asarray(words)
-    if kind not in STARTS:
-        raise ValueError(f"kind must be one of {', '.join(STARTS)}, got {kind!r}")
+    choice("kind", kind, INITIALISATIONS)
     check_sizes(len(words), dim)
-    positive("scale", scale)
+    scale = number("scale", scale, above=0)
     _check_dtype(dtype)
-    rng = np.random.default_rng(rng)
-    W, C = (np.ascontiguousarray(scale * X, dtype) for X in STARTS[kind](rng, len(words), dim))
+    rng = generator(rng)
+    draw = INITIALISATIONS[kind]
+    W, C = (np.ascontiguousarray(scale * X, dtype) for X in draw(rng, len(words), dim))
     b, c = np.zeros((2, len(words)), dtype)
     if kind == "glove":
         b, c = rng.uniform(-0.5 / dim, 0.5 / dim, (2, len(words))).astype(dtype)
@@ -243,8 +405,10 @@ def start(kind, words, dim, rng, scale=1.0, dtype="float64"):
 # --- a quality that no rotation changes ----------------------------------------------------------
 
 
-def suffix_rank(embedding, suffix, which="W", n_words=5000):
-    """How near a word is its form with a suffix: mean reciprocal rank by cosine.
+def suffix_rank(
+    embedding: Embedding, suffix: str, which: str = "W", n_words: int = 5000
+) -> tuple[float, int]:
+    """Mean reciprocal rank, by cosine, of a word's form with a suffix among its neighbours.
 
     Parameters
     ----------
@@ -253,17 +417,23 @@ def suffix_rank(embedding, suffix, which="W", n_words=5000):
         For instance ``"s"`` (network, networks) or ``"ing"``.
     which : {"W", "C", "W+C"}, optional
     n_words : int, optional
-        Pairs and candidates are taken from so many of the most frequent words; the word itself is
-        no candidate.
+        Pairs and candidates are taken from this many of the most frequent words; the word itself
+        is no candidate.
 
     Returns
     -------
     rank : float
-        Mean of 1 / rank of the suffixed form, 1 at best; NaN without pairs.
+        Mean of 1 / rank of the form with the suffix, 1 at best; NaN without pairs.
     n_pairs : int
-        On how many pairs of words of four letters or more it rests.
+        The number of pairs, of words of at least four letters.
+
+    Examples
+    --------
+    >>> vectors = Embedding(["tree", "trees", "car"], [[1, 0], [1, 0.1], [0, 1]], np.zeros((3, 2)))
+    >>> suffix_rank(vectors, "s")
+    (1.0, 1)
     """
-    at_least_one("n_words", n_words)
+    n_words = whole("n_words", n_words)
     words = embedding.words[:n_words].tolist()
     index = {word: i for i, word in enumerate(words)}
     pairs = [(i, index[w + suffix]) for w, i in index.items() if len(w) > 3 and w + suffix in index]
@@ -277,13 +447,13 @@ def suffix_rank(embedding, suffix, which="W", n_words=5000):
     return float(np.mean(1 / (1 + better.sum(1)))), len(word)
 
 
-def check_sizes(n_words, dim):
+def check_sizes(n_words: int, dim: int) -> None:
     """Raise ValueError unless there are at least two words and one dimension."""
-    if not n_words >= 2 or n_words % 1:
+    if n_words < 2:
         raise ValueError(f"the vocabulary must have at least 2 words, got {n_words}")
-    at_least_one("dim", dim)
+    whole("dim", dim)
 
 
-def _check_dtype(dtype):
+def _check_dtype(dtype: Any) -> None:
     if dtype not in ("float32", "float64", np.float32, np.float64):
         raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")

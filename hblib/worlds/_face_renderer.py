@@ -6,25 +6,32 @@ is therefore traced back to the surface: to its longitude, counted from the nose
 Eyes, mouth and hairline are drawn there, so that they turn with the head. How bright a pixel is
 follows from the angle between light and surface.
 
-The picture spans -1 .. 1 from left to right and from top to bottom. Factors are (n, 1, 1), masks
-and other planes (n, height, width), colours (n, 3) or, one a pixel, (n, 3, height, width).
+The picture spans -1 .. 1 from left to right and from top to bottom. Factors have the shape
+(n, 1, 1), masks and other planes (n, height, width), colours (n, 3) or, where every pixel has its
+own, (n, 3, height, width).
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import numpy as np
 
-CHUNK_PIXELS = 160_000  # planes near the processor, and long enough for threads to run side by side
+CHUNK_PIXELS = 160_000  # planes fit the cache, and are long enough for threads to run in parallel
 
 
-def paint(factors, size):
-    """Paint faces.
+def paint_faces(
+    factors: dict[str, np.ndarray], size: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Paint faces, a batch at a time.
 
     Parameters
     ----------
     factors : dict of numpy.ndarray of float32, shape (n,)
-        A column for every name of `hblib.faces.FACTORS`.
+        A column for every name of `hblib.worlds.FACE_FACTORS`.
     size : int
         Height and width, pixels.
 
@@ -47,34 +54,34 @@ def paint(factors, size):
         head.hair = _hair(f, head, light)
         scene = SimpleNamespace(f=f, palette=_palette(f), light=light, head=head, x=x, y=y)
         picture = _background(scene)
-        for layer, top, bottom, present in _LAYERS:
-            band = slice(math.floor((top + 1) / pixel), math.ceil((bottom + 1) / pixel))
-            faces = np.flatnonzero(present(f)) if present else range(len(picture))
+        for layer in _LAYERS:
+            band = slice(math.floor((layer.top + 1) / pixel), math.ceil((layer.bottom + 1) / pixel))
+            faces = np.flatnonzero(layer.present(f)) if layer.present else range(len(picture))
             if len(faces) == len(picture):
-                layer(picture[:, :, band], _part(scene, None, band))
+                layer.paint(picture[:, :, band], _part(scene, None, band))
             elif len(faces):
-                some = picture[faces, :, band]
-                layer(some, _part(scene, faces, band))
-                picture[faces, :, band] = some
+                painted = picture[faces, :, band]
+                layer.paint(painted, _part(scene, faces, band))
+                picture[faces, :, band] = painted
         yield rows, np.clip(picture, 0, 1).transpose(0, 2, 3, 1)
 
 
 def _part(scene, faces, band):
     """The scene of some faces only, or all with None, and of a band of pixel rows."""
 
-    def some(values):
+    def of_faces(values):
         if faces is None:
             return values
         chosen = {k: v[faces] if isinstance(v, np.ndarray) else v for k, v in vars(values).items()}
         return SimpleNamespace(**chosen)
 
-    head = SimpleNamespace(**vars(some(scene.head)))
+    head = SimpleNamespace(**vars(of_faces(scene.head)))
     for name, plane in vars(head).items():
         if isinstance(plane, np.ndarray) and plane.shape[1] > 1:
             setattr(head, name, plane[:, band])
     return SimpleNamespace(
-        f=some(scene.f), palette=some(scene.palette), light=some(scene.light), head=head,
-        x=scene.x, y=scene.y[:, band],
+        f=of_faces(scene.f), palette=of_faces(scene.palette), light=of_faces(scene.light),
+        head=head, x=scene.x, y=scene.y[:, band],
     )  # fmt: skip
 
 
@@ -425,18 +432,26 @@ def _sunglasses(picture, scene):
     _glare(picture, head, du, dv, lens)
 
 
-# From back to front: who paints, between which heights of the picture, and on which faces.
-_LAYERS = (
-    (_back_hair, -1, 1, lambda f: f.bald == 0),
-    (_body, 0.2, 1, None),
-    (_ears, -0.40, 0.48, None),
-    (_skin, -1, 1, None),
-    (_eyes, -0.68, 0.36, None),
-    (_mouth, 0.05, 1, None),
-    (_beard, -0.32, 1, lambda f: f.beard),
-    (_moustache, 0.05, 0.8, lambda f: f.moustache),
-    (_near_ear, -0.40, 0.48, lambda f: f.pose),
-    (_front_hair, -1, 1, None),
-    (_glasses, -0.50, 0.40, lambda f: f.glasses),
-    (_sunglasses, -0.50, 0.45, lambda f: f.sunglasses),
+class _Layer(NamedTuple):
+    """One step of painting."""
+
+    paint: Callable  # paints into (n, 3, rows, width), the rows between top and bottom
+    top: float
+    bottom: float
+    present: Callable | None = None  # which faces have it; None for all
+
+
+_LAYERS = (  # from back to front
+    _Layer(_back_hair, -1, 1, lambda f: f.bald == 0),
+    _Layer(_body, 0.2, 1),
+    _Layer(_ears, -0.40, 0.48),
+    _Layer(_skin, -1, 1),
+    _Layer(_eyes, -0.68, 0.36),
+    _Layer(_mouth, 0.05, 1),
+    _Layer(_beard, -0.32, 1, lambda f: f.beard),
+    _Layer(_moustache, 0.05, 0.8, lambda f: f.moustache),
+    _Layer(_near_ear, -0.40, 0.48, lambda f: f.pose),
+    _Layer(_front_hair, -1, 1),
+    _Layer(_glasses, -0.50, 0.40, lambda f: f.glasses),
+    _Layer(_sunglasses, -0.50, 0.45, lambda f: f.sunglasses),
 )

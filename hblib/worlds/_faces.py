@@ -1,24 +1,34 @@
 """Faces whose making is known, and photographs of real ones through the same call.
 
-A generated face is drawn from a table of factors (`FACTORS`): how far the head is turned, how dark
-the hair is, whether it wears glasses. `draw` draws the factors at random and the pictures from
-them, `render` draws the picture of given factors. The painting is in `hblib.face_renderer`.
+A generated face is painted from a table of factors (`FACE_FACTORS`): how far the head is turned,
+how dark the hair is, whether it wears glasses. `draw_faces` draws the factors at random and the
+pictures from them, `render_faces` paints given factors. The painting is in `_face_renderer`.
 
-`load` gives pictures by the name of the data set (`SOURCES`), generated or real. Real pictures come
-without factors. Nothing is downloaded unless asked for.
+`load_faces` gives pictures by the name of their data set (`FACE_SOURCES`), generated or real. Real
+pictures come without factors. Nothing is downloaded unless asked for.
 """
 
+from __future__ import annotations
+
 import contextlib
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import scipy.io
 import scipy.special
-import sklearn.datasets
 
-from hblib.worlds import _face_renderer as face_renderer
+from hblib._checks import as_array, choice, whole
+from hblib.worlds._data import SOURCES
+from hblib.worlds._face_renderer import paint_faces
+from hblib.worlds._randomness import Randomness, as_generator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_SIZE = 16  # pixels; below this, features fall between the pixels
 
 
 @dataclass(frozen=True)
@@ -29,15 +39,15 @@ class Factor:
     ----------
     kind : {"continuous", "binary"}
     low, high : float
-        Range; 0 and 1 for binary ones.
+        Its range; 0 and 1 for a binary factor.
     description : str
         What the low and the high end look like; left and right are the viewer's.
     group : str
-        Part of the picture.
+        The part of the picture that it belongs to.
     sideways : bool
         Whether the factor changes its sign when the picture is mirrored.
     probability : float or None
-        Of a binary factor; continuous ones are uniform over their range.
+        That a binary factor is present; continuous ones are uniform over their range.
     """
 
     kind: str
@@ -49,24 +59,24 @@ class Factor:
     probability: float | None = None
 
     @property
-    def neutral(self):
+    def neutral(self) -> float:
         """Middle of the range, or absence."""
         return 0.0 if self.kind == "binary" else (self.low + self.high) / 2
 
 
-def _unit(group, description):
+def _unit(group: str, description: str) -> Factor:
     return Factor("continuous", 0.0, 1.0, description, group)
 
 
-def _signed(group, description, sideways=False):
+def _signed(group: str, description: str, sideways: bool = False) -> Factor:
     return Factor("continuous", -1.0, 1.0, description, group, sideways)
 
 
-def _yes(group, probability, description):
+def _yes(group: str, probability: float, description: str) -> Factor:
     return Factor("binary", 0.0, 1.0, description, group, probability=probability)
 
 
-FACTORS = {
+FACE_FACTORS = {
     "pose": _signed("head", "head turned to the left .. to the right", sideways=True),
     "nod": _signed("head", "looking down .. up"),
     "roll": _signed("head", "head leaning to the left .. to the right", sideways=True),
@@ -115,10 +125,10 @@ FACTORS = {
     "clothes_warmth": _signed("background", "green .. red clothes"),
 }
 
-# Loadings of the factors on three things that nobody sees directly: how masculine a face is made
-# up, how old it is, and how far south its family comes from. The rest of each factor's variance is
-# its own. The last two entries are not facts about people but about photographs.
-CORRELATIONS = {
+# Loadings of the factors on causes that nobody sees directly: how masculine a face is made up, how
+# old it is, how far south its family comes from. The rest of each factor's variance is its own. The
+# last two entries are not facts about people but about photographs.
+FACE_CORRELATIONS = {
     "masculine": {
         "beard": 0.85, "moustache": 0.80, "lipstick": -0.85, "hair_length": -0.80, "jaw": 0.65,
         "face_width": 0.40, "eyebrow_thickness": 0.70, "bald": 0.65, "lips": -0.45,
@@ -151,7 +161,7 @@ class Faces:
     images : numpy.ndarray, shape (n, size, size, 3)
         Red, green and blue, float32 in [0, 1] unless asked for as uint8.
     factors : pandas.DataFrame or None
-        One row a face, one column a factor of `FACTORS`; binary ones are bool. None for
+        Rows are faces, columns are the factors of `FACE_FACTORS`; binary ones are bool. None for
         photographs.
     """
 
@@ -162,21 +172,27 @@ class Faces:
 # --- generated faces -----------------------------------------------------------------------------
 
 
-def draw(n, rng, correlated=True, size=48, dtype=np.float32):
+def draw_faces(
+    n: int,
+    rng: Randomness,
+    correlated: bool = True,
+    size: int = 48,
+    dtype: type = np.float32,
+) -> Faces:
     """Draw faces at random.
 
     Parameters
     ----------
     n : int
         How many.
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
         Source of randomness.
     correlated : bool, optional
-        Let factors hang together as in life (see `draw_factors`).
+        Let factors go together as in life (see `draw_face_factors`).
     size : int, optional
-        Height and width of the pictures, pixels, at least 16.
+        Height and width of the pictures, in pixels, at least 16.
     dtype : {numpy.float32, numpy.uint8}, optional
-        Of the pictures, see `render`.
+        Of the pictures, see `render_faces`.
 
     Returns
     -------
@@ -184,50 +200,56 @@ def draw(n, rng, correlated=True, size=48, dtype=np.float32):
 
     Examples
     --------
-    >>> faces = draw(5, rng=0)
+    >>> faces = draw_faces(5, rng=0)
     >>> faces.images.shape, bool(faces.factors["beard"][0])
     ((5, 48, 48, 3), False)
     """
-    _check_size(size)
-    factors = draw_factors(n, rng, correlated)
-    return Faces(render(factors, size, dtype), factors)
+    size = whole("size", size, least=MIN_SIZE)
+    factors = draw_face_factors(n, rng, correlated)
+    return Faces(render_faces(factors, size, dtype), factors)
 
 
-def draw_factors(n, rng, correlated=True):
+def draw_face_factors(n: int, rng: Randomness, correlated: bool = True) -> pd.DataFrame:
     """Draw the factors of faces, without the pictures.
 
     Every factor has the same distribution in both settings: continuous ones are uniform, binary
-    ones have the probability of their entry in `FACTORS` (glasses less the share of faces that
-    wear sunglasses instead). What `correlated` changes is how they go together: through a Gaussian
-    copula with the loadings of `CORRELATIONS`, or not at all.
+    ones have the probability of their entry in `FACE_FACTORS` (for glasses, minus the share of
+    faces that wear sunglasses instead). What `correlated` changes is how they go together: through
+    a Gaussian copula with the loadings of `FACE_CORRELATIONS`, or not at all.
 
     Parameters
     ----------
     n : int
         How many faces.
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
         Source of randomness.
     correlated : bool, optional
-        Whether factors hang together, beards with moustaches and grey hair with age.
+        Whether factors go together, beards with moustaches and grey hair with age.
 
     Returns
     -------
     pandas.DataFrame
         Shape (n, 46).
+
+    Examples
+    --------
+    >>> factors = draw_face_factors(1000, rng=0)
+    >>> bool(factors["beard"].corr(factors["lipstick"]) < -0.2)
+    True
     """
-    if not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be a positive integer, got {n!r}")
-    rng = np.random.default_rng(rng)
-    names = list(FACTORS)
+    import pandas as pd
+
+    n, rng = whole("n", n), as_generator(rng)
+    names = list(FACE_FACTORS)
     z = rng.standard_normal((n, len(names)))
-    causes = rng.standard_normal((n, len(CORRELATIONS)))
+    causes = rng.standard_normal((n, len(FACE_CORRELATIONS)))
     if correlated:
-        loadings = pd.DataFrame(CORRELATIONS).reindex(names).fillna(0.0).to_numpy()
+        loadings = pd.DataFrame(FACE_CORRELATIONS).reindex(names).fillna(0.0).to_numpy()
         own = 1 - (loadings**2).sum(axis=1)
         z = causes @ loadings.T + np.sqrt(own) * z
     uniform = scipy.special.ndtr(z)
     table = {}
-    for column, (name, factor) in zip(uniform.T, FACTORS.items()):
+    for column, (name, factor) in zip(uniform.T, FACE_FACTORS.items()):
         if factor.kind == "binary":
             table[name] = column > 1 - factor.probability
         else:
@@ -236,16 +258,18 @@ def draw_factors(n, rng, correlated=True):
     return pd.DataFrame(table)
 
 
-def render(factors, size=48, dtype=np.float32):
-    """Draw the pictures of given factors.
+def render_faces(
+    factors: pd.DataFrame | Mapping, size: int = 48, dtype: type = np.float32
+) -> np.ndarray:
+    """Paint the pictures of given factors.
 
     Parameters
     ----------
-    factors : pandas.DataFrame or dict of arrays, (n,)
-        Columns named as in `FACTORS`; those left out take the middle of their range, binary ones
-        False.
+    factors : pandas.DataFrame or dict of array_like, shape (n,)
+        Columns named as in `FACE_FACTORS`; those left out take the middle of their range, binary
+        ones False.
     size : int, optional
-        Height and width of the pictures, pixels, at least 16.
+        Height and width of the pictures, in pixels, at least 16.
     dtype : {numpy.float32, numpy.uint8}, optional
         Real numbers in [0, 1], or whole ones from 0 to 255 in a quarter of the memory.
 
@@ -254,49 +278,75 @@ def render(factors, size=48, dtype=np.float32):
     numpy.ndarray, shape (n, size, size, 3)
         Red, green and blue.
 
+    Raises
+    ------
+    ValueError
+        If a factor is unknown or out of its range, or the columns differ in length.
+
     Examples
     --------
-    >>> frown, smile = render({"smile": [-1, 1]})
+    >>> frown, smile = render_faces({"smile": [-1, 1]})
     >>> smile.shape, bool(np.abs(frown - smile).max() > 0.2)
     ((48, 48, 3), True)
     """
-    _check_size(size)
+    size = whole("size", size, least=MIN_SIZE)
     if dtype not in (np.float32, np.uint8):
         raise ValueError(f"dtype must be numpy.float32 or numpy.uint8, got {dtype!r}")
     table = _full_table(factors)
     images = np.empty((len(table["pose"]), size, size, 3), dtype=dtype)
-    for rows, painted in face_renderer.paint(table, size):
+    for rows, painted in paint_faces(table, size):
         images[rows] = painted if dtype == np.float32 else np.rint(255 * painted)
     return images
 
 
-def mirrored(factors):
-    """Factors of the mirrored pictures: those that point sideways change their sign.
+def mirror_factors(factors: pd.DataFrame) -> pd.DataFrame:
+    """Return the factors of the mirrored pictures: those that point sideways change their sign.
 
     Parameters
     ----------
     factors : pandas.DataFrame
+        Columns named as in `FACE_FACTORS`.
 
     Returns
     -------
     pandas.DataFrame
-        ``render(mirrored(factors))`` equals ``render(factors)[:, :, ::-1]`` up to rounding.
+        ``render_faces(mirror_factors(factors))`` equals ``render_faces(factors)[:, :, ::-1]`` up to
+        rounding.
+
+    Examples
+    --------
+    >>> factors = draw_face_factors(3, rng=0)
+    >>> bool((mirror_factors(factors)["pose"] == -factors["pose"]).all())
+    True
     """
-    sideways = [name for name in factors if FACTORS[name].sideways]
+    _check_names(factors)
+    sideways = [name for name in factors if FACE_FACTORS[name].sideways]
     return factors.assign(**{name: -factors[name] for name in sideways})
 
 
-def _full_table(factors):
-    given = {name: np.atleast_1d(np.asarray(factors[name], dtype=np.float32)) for name in factors}
-    unknown = sorted(set(given) - set(FACTORS))
+def _check_names(factors: pd.DataFrame | Mapping) -> None:
+    if not hasattr(factors, "keys"):
+        raise ValueError(
+            f"factors must be a table or a dict with names of FACE_FACTORS, got {type(factors)}"
+        )
+    unknown = sorted(map(str, set(factors.keys()) - set(FACE_FACTORS)))
     if unknown:
-        raise ValueError(f"factors must have names of FACTORS, got {', '.join(map(str, unknown))}")
+        raise ValueError(f"factors must have names of FACE_FACTORS, got {', '.join(unknown)}")
+
+
+def _full_table(factors: pd.DataFrame | Mapping) -> dict[str, np.ndarray]:
+    """Return a column of float32 for every factor, given ones checked against their range."""
+    _check_names(factors)
+    given = {
+        name: np.atleast_1d(as_array(name, factors[name], finite=False)).astype(np.float32)
+        for name in factors
+    }
     lengths = {column.shape for column in given.values()}
     if len(lengths) != 1 or len(next(iter(lengths))) != 1:
         raise ValueError(f"factors must be columns of one length, got the shapes {sorted(lengths)}")
     (n,) = lengths.pop()
     table = {}
-    for name, factor in FACTORS.items():
+    for name, factor in FACE_FACTORS.items():
         column = given.get(name)
         if column is None:
             column = np.full(n, factor.neutral, dtype=np.float32)
@@ -309,66 +359,39 @@ def _full_table(factors):
     return table
 
 
-def _check_size(size):
-    if not isinstance(size, int | np.integer) or size < 16:
-        raise ValueError(f"size must be an integer of at least 16 pixels, got {size!r}")
-
-
 # --- real faces ----------------------------------------------------------------------------------
 
-SOURCES = {
-    "generated": {
-        "title": "Generated faces",
-        "size": "as asked for, in colour, with 46 known factors",
-        "source": "drawn by hblib with a seed",
-        "licence": "MIT",
-    },
-    "lfw_subset": {
-        "title": "A sample of Labeled Faces in the Wild",
-        "size": "100 faces of 25 x 25 pixels in grey",
-        "source": "G. B. Huang et al. (2007), University of Massachusetts Amherst, technical "
-        "report 07-49; the sample bundled with scikit-image",
-        "licence": "research use; the photographs belong to their makers",
-    },
-    "olivetti": {
-        "title": "Olivetti faces",
-        "size": "400 faces of 40 people, 64 x 64 pixels in grey",
-        "source": "AT&T Laboratories Cambridge (1992 to 1994); downloaded by scikit-learn, 4 MB, "
-        "with a checksum",
-        "licence": "research use, credit to AT&T Laboratories Cambridge",
-    },
-    "lfw": {
-        "title": "Labeled Faces in the Wild",
-        "size": "13,233 faces of 5,749 people, 125 x 125 pixels in colour",
-        "source": "G. B. Huang et al. (2007); downloaded by scikit-learn, 233 MB, with a checksum",
-        "licence": "research use; the photographs belong to their makers",
-    },
-    "celeba": {
-        "title": "CelebA",
-        "size": "202,599 faces of 10,177 people, 178 x 218 pixels in colour",
-        "source": "Z. Liu et al. (2015), Deep learning face attributes in the wild; downloaded by "
-        "torchvision, 1.4 GB, with a checksum",
-        "licence": "non-commercial research",
-    },
+# Names of `load_faces`, and what stands under them.
+FACE_SOURCES = {
+    "generated": SOURCES["faces"],
+    **{name: SOURCES[name] for name in ("lfw_subset", "olivetti", "lfw", "celeba")},
 }
 
 
-def load(name, n=None, rng=0, size=48, correlated=True, download=False, folder=None):
+def load_faces(
+    name: str,
+    n: int | None = None,
+    rng: Randomness = 0,
+    size: int = 48,
+    correlated: bool = True,
+    download: bool = False,
+    folder: str | os.PathLike | None = None,
+) -> Faces:
     """Pictures of faces by the name of their data set.
 
     Parameters
     ----------
     name : str
-        A key of `SOURCES`.
+        A key of `FACE_SOURCES`.
     n : int, optional
         How many, taken at random without repetition; by default all there are. Generated faces
         need it.
-    rng : numpy.random.Generator or int, optional
+    rng : int, numpy.random.Generator or None, optional
         Source of randomness.
     size : int, optional
-        Height and width that the pictures are brought to, pixels, at least 16.
+        Height and width that the pictures are brought to, in pixels, at least 16.
     correlated : bool, optional
-        For generated faces, see `draw`.
+        For generated faces, see `draw_faces`.
     download : bool, optional
         Fetch a data set that is not on this computer yet.
     folder : str or path, optional
@@ -380,20 +403,30 @@ def load(name, n=None, rng=0, size=48, correlated=True, download=False, folder=N
     Faces
         Grey pictures have three equal colours.
 
+    Raises
+    ------
+    OSError
+        If the data set is not on this computer, or cannot be downloaded.
+    ImportError
+        If CelebA is asked for without torchvision.
+    ValueError
+        If the name is unknown, or `n` exceeds the number of faces there are.
+
     Examples
     --------
-    >>> load("lfw_subset", n=12, size=32).images.shape
+    >>> load_faces("lfw_subset", n=12, size=32).images.shape
     (12, 32, 32, 3)
     """
-    if name not in SOURCES:
-        raise ValueError(f"name must be one of {', '.join(SOURCES)}, got {name!r}")
-    _check_size(size)
+    choice("name", name, FACE_SOURCES)
+    size = whole("size", size, least=MIN_SIZE)
     if name == "generated":
-        return draw(n, rng, correlated, size)
-    if n is not None and (not isinstance(n, int | np.integer) or n < 1):
-        raise ValueError(f"n must be a positive integer, got {n!r}")
-    rng = np.random.default_rng(rng)
-    return Faces(_READERS[name](n, rng, size, download, folder), None)
+        return draw_faces(n, rng, correlated, size)
+    if n is not None:
+        n = whole("n", n)
+    return Faces(_READERS[name](n, as_generator(rng), size, download, folder), None)
+
+
+# Each of them gives pictures, float32 of shape (n, size, size, 3).
 
 
 def _read_lfw_subset(n, rng, size, download, folder):
@@ -404,6 +437,9 @@ def _read_lfw_subset(n, rng, size, download, folder):
 
 
 def _read_olivetti(n, rng, size, download, folder):
+    import scipy.io
+    import sklearn.datasets
+
     original = None if folder is None else Path(folder) / "olivettifaces.mat"
     if original is not None and original.exists():
         flat = scipy.io.loadmat(original)["faces"].T
@@ -417,6 +453,8 @@ def _read_olivetti(n, rng, size, download, folder):
 
 
 def _read_lfw(n, rng, size, download, folder):
+    import sklearn.datasets
+
     # A square around the face, in the frame of 250 x 250 pixels.
     square = (slice(70, 195), slice(62, 187))
     with _clear_failure("lfw", download):
@@ -434,7 +472,10 @@ def _read_celeba(n, rng, size, download, folder):
         raise ImportError(
             "celeba needs the package torchvision, which is not installed: pip install torchvision"
         ) from None
-    folder = sklearn.datasets.get_data_home() if folder is None else folder
+    if folder is None:
+        from sklearn.datasets import get_data_home
+
+        folder = get_data_home()
     with _clear_failure("celeba", download):
         data = CelebA(folder, split="all", download=download)
     chosen = _choose(np.arange(len(data)), n, rng)
@@ -456,7 +497,7 @@ _READERS = {
 
 
 @contextlib.contextmanager
-def _clear_failure(name, download):
+def _clear_failure(name: str, download: bool) -> Iterator[None]:
     """Say in one sentence what to do about a data set that cannot be had."""
     try:
         yield
@@ -468,7 +509,7 @@ def _clear_failure(name, download):
         raise OSError(message) from error
 
 
-def _choose(images, n, rng):
+def _choose(images: np.ndarray, n: int | None, rng: np.random.Generator) -> np.ndarray:
     if n is None:
         return images
     if n > len(images):
@@ -476,8 +517,8 @@ def _choose(images, n, rng):
     return images[rng.choice(len(images), n, replace=False)]
 
 
-def _resize(images, size):
-    """To squares of `size` pixels in three colours."""
+def _resize(images: np.ndarray, size: int) -> np.ndarray:
+    """Bring pictures to squares of `size` pixels in three colours."""
     from skimage.transform import resize
 
     if images.shape[1:3] != (size, size):
@@ -486,3 +527,13 @@ def _resize(images, size):
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     return np.clip(images, 0, 1).astype(np.float32)
+
+
+# Old names, until every other room uses those above.
+draw, draw_factors, render, mirrored, load = (
+    draw_faces,
+    draw_face_factors,
+    render_faces,
+    mirror_factors,
+    load_faces,
+)

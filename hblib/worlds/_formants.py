@@ -10,15 +10,20 @@ II; consonants those of one man in Klatt (1980), table III. Where fricatives are
 from Jongman, Wayland and Wong (2000). Bursts, durations, levels, and how far voices and tokens
 scatter are round values of ours.
 
-`draw_speakers` makes voices, `draw_phones` words, and `say` lets a voice say them.
+`draw_speakers` makes voices, `draw_phones` words, and `synthesise` lets a voice say them.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-import scipy.signal
-from scipy.ndimage import gaussian_filter1d
+
+from hblib._checks import choice, number, whole
+from hblib.worlds._randomness import Randomness, as_generator
 
 SAMPLE_RATE = 16_000  # Hz
 FRAME_MS = 10  # from one frame to the next
@@ -28,7 +33,7 @@ _MOVE_MS = 14  # how slowly formants move: standard deviation of the smoothing
 _SWITCH_MS = 3  # the same for the sources, which start and stop faster
 _NASAL_POLE, _NASAL_ZERO = 270.0, 450.0  # Hz; outside nasals the zero lies on the pole
 
-GROUPS = ("man", "woman", "child")
+SPEAKER_GROUPS = ("man", "woman", "child")
 _VOICE_PITCH = {"man": 132.0, "woman": 223.0, "child": 264.0}  # Hz, means of the table's F0
 
 
@@ -39,10 +44,11 @@ class Phone:
     Attributes
     ----------
     kind : {"silence", "vowel", "approximant", "nasal", "fricative", "stop"}
+        Manner of articulation.
     ipa, example : str
         Symbol of the International Phonetic Alphabet, and a word with the sound.
     duration : float
-        Of a typical token, ms.
+        Of a typical token, in ms.
     formants : tuple of 3 floats, or 3 such tuples
         F1, F2, F3 in Hz: of a man, or for vowels of a man, a woman and a child.
     voice : float
@@ -50,7 +56,7 @@ class Phone:
     noise : float
         Amplitude of hiss, relative to a vowel; of a stop, that of its burst.
     peak, width : float
-        Where the hiss is loudest and how broad that is, Hz.
+        Frequency at which the hiss is loudest, and its bandwidth, in Hz.
     """
 
     kind: str
@@ -64,11 +70,11 @@ class Phone:
     width: float = 6000.0
 
 
-def _vowel(ipa, example, duration, *formants):
+def _vowel(ipa: str, example: str, duration: float, *formants: tuple) -> Phone:
     return Phone("vowel", ipa, example, duration, formants, voice=1.0)
 
 
-# The place in this table is the number of the label.
+# A label is a position in this table.
 PHONES = {
     "sil": Phone("silence", "", "", 100, (500, 1500, 2500)),
     "iy": _vowel("i", "heed", 110, (270, 2290, 3010), (310, 2790, 3310), (370, 3200, 3730)),
@@ -87,14 +93,22 @@ PHONES = {
     "t": Phone("stop", "t", "ted", 100, (400, 1600, 2600), 0, 0.35, 4500, 2500),
     "k": Phone("stop", "k", "keg", 105, (300, 1990, 2850), 0, 0.35, 2200, 500),
 }
-NAMES = tuple(PHONES)
-VOWELS = tuple(name for name in NAMES if PHONES[name].kind == "vowel")
-CONSONANTS = tuple(name for name in NAMES[1:] if name not in VOWELS)
+PHONE_NAMES = tuple(PHONES)
+VOWELS = tuple(name for name in PHONE_NAMES if PHONES[name].kind == "vowel")
+CONSONANTS = tuple(name for name in PHONE_NAMES[1:] if name not in VOWELS)
 
-# A stop is a silent closure, a burst, and breath while the tract opens again: where each part ends
-# in the phone, and the amplitudes of breath and, relative to the phone's own, of hiss.
-_STOP = ((0.55, 0.0, 0.0), (0.67, 0.05, 1.0), (1.0, 0.2, 0.1))
-# Of the three formants, Hz: an open glottis damps the first, the nose the upper two.
+
+class _StopPart(NamedTuple):
+    """A part of a stop."""
+
+    until: float  # where it ends, as a share of the phone's duration
+    breath: float  # amplitude
+    hiss: float  # amplitude, relative to that of the phone
+
+
+# A silent closure, a burst, and breath while the tract opens again.
+_STOP = (_StopPart(0.55, 0.0, 0.0), _StopPart(0.67, 0.05, 1.0), _StopPart(1.0, 0.2, 0.1))
+# Of the three formants, in Hz: an open glottis damps the first, the nose the upper two.
 _BANDWIDTHS = {
     "vowel": (60, 90, 150),
     "nasal": (40, 250, 250),
@@ -110,12 +124,13 @@ class Speaker:
     Attributes
     ----------
     group : {"man", "woman", "child"}
+        Whose average the voice scatters about.
     formants : numpy.ndarray, shape (n_phones, 3)
-        The speaker's own targets, Hz, in the order of `PHONES`.
+        The speaker's own targets, in Hz, in the order of `PHONES`.
     upper : numpy.ndarray, shape (n,)
-        Formants above the third, which do not move, Hz.
+        Formants above the third, which do not move, in Hz.
     pitch : float
-        Mean frequency of the vocal folds, Hz.
+        Mean frequency of the vocal folds, in Hz.
     breathiness : float
         Amplitude of the noise that goes with voicing, relative to it.
     tempo : float
@@ -139,18 +154,19 @@ class Utterance:
     waveform : numpy.ndarray, shape (n_frames * 160,)
         Sound pressure at `SAMPLE_RATE`; a vowel has an amplitude (root mean square) near 1.
     phones : tuple of str
+        Names of the phones, in the order of time.
     ends : numpy.ndarray, shape (n_phones,)
-        When each phone ends, ms.
+        When each phone ends, in ms.
     times : numpy.ndarray, shape (n_frames,)
-        Middle of each frame, ms.
+        Middle of each frame, in ms.
     labels : numpy.ndarray, shape (n_frames,)
         Which phone of `PHONES` sounds there.
     formants : numpy.ndarray, shape (n_frames, 3)
-        Resonances of the tract there, Hz. They exist in silence too, but are not heard.
+        Resonances of the tract there, in Hz. They exist in silence too, but are not heard.
     """
 
     waveform: np.ndarray
-    phones: tuple
+    phones: tuple[str, ...]
     ends: np.ndarray
     times: np.ndarray
     labels: np.ndarray
@@ -160,7 +176,7 @@ class Utterance:
 # --- who speaks, and what ------------------------------------------------------------------------
 
 
-def targets(group):
+def target_formants(group: str) -> np.ndarray:
     """Formants of every phone for the average man, woman or child.
 
     Consonants are known for a man; for the others they are scaled, each formant by its mean ratio
@@ -169,20 +185,19 @@ def targets(group):
     Parameters
     ----------
     group : {"man", "woman", "child"}
+        A group of speakers.
 
     Returns
     -------
     numpy.ndarray, shape (n_phones, 3)
-        Hz.
+        In Hz, in the order of `PHONES`.
 
     Examples
     --------
-    >>> targets("woman")[NAMES.index("iy")]
+    >>> target_formants("woman")[PHONE_NAMES.index("iy")]
     array([ 310., 2790., 3310.])
     """
-    if group not in GROUPS:
-        raise ValueError(f"group must be one of {', '.join(GROUPS)}, got {group!r}")
-    which = GROUPS.index(group)
+    which = SPEAKER_GROUPS.index(choice("group", group, SPEAKER_GROUPS))
     table = np.array([PHONES[name].formants for name in VOWELS], dtype=float)
     ratio = np.exp(np.log(table[:, which] / table[:, 0]).mean(axis=0))
     return np.array(
@@ -193,8 +208,8 @@ def targets(group):
     )
 
 
-def draw_speakers(n, rng):
-    """Voices of men, women and children in turn.
+def draw_speakers(n: int, rng: Randomness) -> list[Speaker]:
+    """Draw voices of men, women and children in turn.
 
     Formants scatter about the average of the group by 5 % for the length of the tract and by
     another 4 % for each formant of each phone; pitch by 10 % and tempo by 12 %.
@@ -203,7 +218,7 @@ def draw_speakers(n, rng):
     ----------
     n : int
         How many.
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
         Source of randomness.
 
     Returns
@@ -215,13 +230,12 @@ def draw_speakers(n, rng):
     >>> [speaker.group for speaker in draw_speakers(4, rng=0)]
     ['man', 'woman', 'child', 'man']
     """
-    check_count("n", n)
-    rng = np.random.default_rng(rng)
-    return [_speaker(GROUPS[i % len(GROUPS)], rng) for i in range(n)]
+    n, rng = whole("n", n), as_generator(rng)
+    return [_speaker(SPEAKER_GROUPS[i % len(SPEAKER_GROUPS)], rng) for i in range(n)]
 
 
-def _speaker(group, rng):
-    typical = targets(group)
+def _speaker(group: str, rng: np.random.Generator) -> Speaker:
+    typical = target_formants(group)
     tract, pitch, tempo = np.exp(rng.normal(0, [0.05, 0.10, 0.12]))
     accent = np.exp(rng.normal(0, 0.04, typical.shape))
     # A tract of 17.5 cm closed at one end resonates at 500, 1500, 2500 Hz and so on; digital
@@ -230,23 +244,23 @@ def _speaker(group, rng):
     upper = scale * np.arange(3500, SAMPLE_RATE / 2, 1000)
     return Speaker(
         group,
-        np.sort(tract * accent * typical),  # a high F2 may come out above a low F3
-        upper[upper < 0.95 * SAMPLE_RATE / 2],
-        pitch * _VOICE_PITCH[group],
-        rng.uniform(0.02, 0.15),
-        tempo,
+        formants=np.sort(tract * accent * typical),  # a high F2 may come out above a low F3
+        upper=upper[upper < 0.95 * SAMPLE_RATE / 2],
+        pitch=pitch * _VOICE_PITCH[group],
+        breathiness=rng.uniform(0.02, 0.15),
+        tempo=tempo,
     )
 
 
-def draw_phones(rng, n_words=2):
-    """Made-up words, as a string of phones between silences.
+def draw_phones(rng: Randomness, n_words: int = 2) -> list[str]:
+    """Draw made-up words, as a string of phones between silences.
 
     A word has one to three syllables: a consonant or none, a vowel, a consonant or none. No two
-    vowels touch, no phone follows itself, and some words are parted by a pause.
+    vowels touch, no phone follows itself, and some words are separated by a pause.
 
     Parameters
     ----------
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
         Source of randomness.
     n_words : int, optional
         How many.
@@ -261,8 +275,7 @@ def draw_phones(rng, n_words=2):
     >>> " ".join(draw_phones(rng=0))
     'sil sh eh l aa k uw n ah f k ah sh iy s sil'
     """
-    check_count("n_words", n_words)
-    rng = np.random.default_rng(rng)
+    n_words, rng = whole("n_words", n_words), as_generator(rng)
     phones = ["sil"]
     for word in range(n_words):
         if word and rng.random() < 0.5:
@@ -279,16 +292,19 @@ def draw_phones(rng, n_words=2):
 # --- speaking ------------------------------------------------------------------------------------
 
 
-def say(phones, speaker, rng, noise=0.03):
+def synthesise(
+    phones: str | Sequence[str], speaker: Speaker, rng: Randomness, noise: float = 0.03
+) -> Utterance:
     """Let a speaker say a string of phones.
 
     Parameters
     ----------
     phones : str or sequence of str
-        Names of `PHONES`, in a string parted by spaces. Begin and end with ``sil``, or the sound
-        is cut off.
+        Names of `PHONES`, separated by spaces in a string. Begin and end with ``sil``, or the
+        sound is cut off.
     speaker : Speaker
-    rng : numpy.random.Generator or int
+        Whose voice it is.
+    rng : int, numpy.random.Generator or None
         Source of randomness: durations and targets scatter from token to token, by 15 % and 3 %.
     noise : float, optional
         Amplitude of white noise in the room, relative to a vowel; 0.03 is 30 dB below it.
@@ -302,9 +318,14 @@ def say(phones, speaker, rng, noise=0.03):
     ValueError
         If a phone is unknown, there is none, or `noise` is negative.
 
+    References
+    ----------
+    D. H. Klatt (1980), Software for a cascade/parallel formant synthesizer, Journal of the
+    Acoustical Society of America 67, doi 10.1121/1.383940.
+
     Examples
     --------
-    >>> seem = say("sil s iy m sil", draw_speakers(1, rng=0)[0], rng=0)
+    >>> seem = synthesise("sil s iy m sil", draw_speakers(1, rng=0)[0], rng=0)
     >>> len(seem.waveform) / SAMPLE_RATE, len(seem.labels)
     (0.47, 47)
     """
@@ -312,11 +333,10 @@ def say(phones, speaker, rng, noise=0.03):
     unknown = [name for name in phones if name not in PHONES]
     if unknown or not phones:
         got = f"{unknown[0]!r}" if unknown else "none"
-        raise ValueError(f"phones must be names among {', '.join(NAMES)}, got {got}")
-    check_noise(noise)
-    rng = np.random.default_rng(rng)
+        raise ValueError(f"phones must be names among {', '.join(PHONE_NAMES)}, got {got}")
+    noise, rng = number("noise", noise, least=0), as_generator(rng)
 
-    numbers = np.array([NAMES.index(name) for name in phones])
+    numbers = np.array([PHONE_NAMES.index(name) for name in phones])
     usual = np.array([PHONES[name].duration for name in phones])
     ends = np.cumsum(usual / speaker.tempo * np.exp(rng.normal(0, 0.15, len(phones))))
     n_frames = int(np.ceil(ends[-1] / FRAME_MS))
@@ -332,14 +352,18 @@ def say(phones, speaker, rng, noise=0.03):
     return Utterance(waveform, phones, ends, times, labels, formants)
 
 
-def _steps(values, ends, n_frames, smoothing):
+def _steps(values, ends, n_frames: int, smoothing: float) -> np.ndarray:
     """Values that jump at the ends of segments, every ms and smoothed, (n_ms, n_values)."""
+    from scipy.ndimage import gaussian_filter1d
+
     ms = np.arange(n_frames * FRAME_MS) + 0.5
     values = np.asarray(values, dtype=float)[np.searchsorted(ends, ms)]
     return gaussian_filter1d(values, smoothing, axis=0, mode="nearest")
 
 
-def _tract(phones, ends, goals, speaker, n_frames):
+def _tract(
+    phones: tuple[str, ...], ends: np.ndarray, goals: np.ndarray, speaker: Speaker, n_frames: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Tracks of the formants, (n_frames, 3), and response of the tract, (n_frames, n_bins)."""
     kinds = [PHONES[name].kind for name in phones]
     widths = [_BANDWIDTHS.get(kind, _BANDWIDTHS["vowel"]) for kind in kinds]
@@ -355,20 +379,26 @@ def _tract(phones, ends, goals, speaker, n_frames):
     return formants, response
 
 
-def _above(speaker):
+def _above(speaker: Speaker) -> np.ndarray:
     """Response of the formants that do not move, (n_bins,)."""
     return _resonance(speaker.upper, 0.08 * speaker.upper).prod(axis=0)
 
 
-def _sources(phones, ends, speaker, n_frames, rng):
+def _sources(
+    phones: tuple[str, ...],
+    ends: np.ndarray,
+    speaker: Speaker,
+    n_frames: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
     """What the larynx and what narrow passages send out, (n_frames * 160,) each."""
     until, levels = [], []  # ms; amplitudes of voice, breath, hiss
     for name, start, end in zip(phones, np.append(0, ends), ends):
         phone = PHONES[name]
         if phone.kind == "stop":
-            for share, breath, hiss in _STOP:
-                until.append(start + share * (end - start))
-                levels.append((0.0, breath, hiss * phone.noise))
+            for part in _STOP:
+                until.append(start + part.until * (end - start))
+                levels.append((0.0, part.breath, part.hiss * phone.noise))
         else:
             until.append(end)
             levels.append((phone.voice, speaker.breathiness * phone.voice, phone.noise))
@@ -380,15 +410,20 @@ def _sources(phones, ends, speaker, n_frames, rng):
     return voice * folds + breath * air, hiss * rng.standard_normal(n)
 
 
-def _larynx(speaker, n, rng):
+def _larynx(
+    speaker: Speaker, n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Pulses of the vocal folds and noise of breath, (n,) each, of amplitude 1 past the tract."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import lfilter
+
     unsteady = gaussian_filter1d(rng.standard_normal(n // _HOP + 1), 3)
     wander = np.interp(np.arange(n) / _HOP, np.arange(len(unsteady)), unsteady)
     pitch = speaker.pitch * np.linspace(1.1, 0.9, n) * (1 + 0.08 * wander)
     turns = np.floor(np.cumsum(pitch) / SAMPLE_RATE + rng.random())
     # Above 100 Hz a pulse falls by 12 dB an octave; radiation from the lips gives 6 dB back.
     a, b, c = _coefficients(0.0, 100.0)
-    folds = scipy.signal.lfilter([a, -a], [1, -b, -c], np.diff(turns, prepend=0) > 0)
+    folds = lfilter([a, -a], [1, -b, -c], np.diff(turns, prepend=0) > 0)
     # Parseval's theorem gives the power behind a tract at rest.
     widths = np.array(_BANDWIDTHS["vowel"], dtype=float)
     rest = _above(speaker) * _resonance(speaker.formants[0], widths).prod(axis=0)
@@ -398,7 +433,7 @@ def _larynx(speaker, n, rng):
     return folds, rng.standard_normal(n) / np.sqrt(np.mean(np.abs(rest) ** 2))
 
 
-def _hiss(phones, ends, times):
+def _hiss(phones: tuple[str, ...], ends: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Response of the passage that hisses, (n_frames, n_bins); in between, of the nearest one."""
     hissing = np.flatnonzero([PHONES[name].noise > 0 for name in phones])
     shapes = np.ones((1, len(_DELAY)), dtype=complex)
@@ -412,45 +447,35 @@ def _hiss(phones, ends, times):
     return shapes[np.abs(times[:, None] - middles).argmin(axis=1)]
 
 
-def check_count(name, value):
-    """Raise ValueError unless the value is a whole number of at least 1."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, got {value!r}")
-
-
-def check_noise(noise):
-    """Raise ValueError unless the amplitude is finite and not negative."""
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"noise must be a finite number of at least 0, got {noise}")
-
-
 # --- filters -------------------------------------------------------------------------------------
 
 # e^(-i omega): what a delay of one sample does to each frequency of the Fourier transform.
 _DELAY = np.exp(-2j * np.pi * np.arange(_N_FFT // 2 + 1) / _N_FFT)
 
 
-def _coefficients(frequency, bandwidth):
+def _coefficients(frequency, bandwidth) -> tuple:
     """A, B, C of a resonator y_t = A x_t + B y_(t-1) + C y_(t-2) of Klatt (1980)."""
     c = -np.exp(-2 * np.pi * bandwidth / SAMPLE_RATE)
     b = 2 * np.sqrt(-c) * np.cos(2 * np.pi * frequency / SAMPLE_RATE)
     return 1 - b - c, b, c
 
 
-def _resonance(frequency, bandwidth):
+def _resonance(frequency, bandwidth) -> np.ndarray:
     """Response of resonators, (..., n_bins)."""
     a, b, c = _coefficients(np.asarray(frequency)[..., None], np.asarray(bandwidth)[..., None])
     return a / (1 - b * _DELAY - c * _DELAY**2)
 
 
-def _filtered(source, responses):
+def _filtered(source: np.ndarray, responses: np.ndarray) -> np.ndarray:
     """Filter with a response that changes from frame to frame, by overlapping and adding.
 
     Windows of two frames that sum to one fade from each filter to the next. A filter rings for
     40 ms beyond its window, by when a formant of 60 Hz bandwidth has lost 65 dB.
     """
+    from scipy.signal.windows import hann
+
     n_frames = len(source) // _HOP
-    window = scipy.signal.windows.hann(2 * _HOP, sym=False)
+    window = hann(2 * _HOP, sym=False)
     padded = np.pad(source, _HOP // 2)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, 2 * _HOP)[::_HOP] * window
     pieces = scipy.fft.irfft(scipy.fft.rfft(pieces, _N_FFT) * responses, _N_FFT)

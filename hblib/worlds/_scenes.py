@@ -1,80 +1,97 @@
-"""Made pictures with known facts, and captions that people might write under them.
+"""Painted pictures with known facts, and captions that people might write under them.
 
 A picture shows a subject (one to six of a kind), perhaps something that it rides, holds or stands
 next to, a place, and perhaps an extra thing in a corner. What occurs together follows a table of
 situations: often, seldom or never. Captions come from a small grammar and say what is salient: the
-subject and what it does, mostly the place, seldom an extra that is out of place.
+subject and what it does, usually the place, seldom an extra that is out of place.
 
-`draw` gives pictures with facts and captions, `statements` the facts of a picture as a set of short
-strings, and `facts_of` those that a caption states, so that a caption can be checked.
+`draw_scenes` gives pictures with facts and captions, `statements` the facts of a picture as a set
+of short strings, and `parse_caption` the statements that a caption makes, so that a caption can be
+checked.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
-from hblib.worlds._scene_painting import render
+from hblib._checks import whole
+from hblib.worlds._randomness import Randomness, as_generator
+from hblib.worlds._scene_painting import render_scenes
 from hblib.worlds._sprites import COLOURS, THINGS
 
 PEOPLE, ANIMALS = ("man", "woman", "child"), ("cat", "dog", "horse", "bird")
-KINDS = tuple(kind for kind in THINGS if kind != "pedestal")
+SCENE_THINGS = tuple(thing for thing in THINGS if thing != "pedestal")
 PLURALS = {"man": "men", "woman": "women", "child": "children", "knife": "knives"}
-PLURALS = {kind: PLURALS.get(kind, kind + "s") for kind in KINDS}
+PLURALS = {thing: PLURALS.get(thing, thing + "s") for thing in SCENE_THINGS}
 COUNTS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "group", 6: "group"}
 
-# Subjects, relation, other thing, weight in each place. What is not listed never occurs.
+
+class _Situation(NamedTuple):
+    """What any of some subjects does, and how often in each place."""
+
+    subjects: tuple[str, ...]
+    relation: str | None
+    other: str | None
+    weights: Mapping[str, float]
+
+
+# What is not listed never occurs.
 SITUATIONS = (
-    (PEOPLE, None, None, dict(street=3, beach=2, snow=2, field=2, kitchen=2, office=1)),
-    (("man", "woman"), "riding", "horse", dict(field=5, beach=2)),
-    (("child",), "riding", "horse", dict(field=0.5)),
-    (PEOPLE, "riding", "bicycle", dict(street=4, field=2)),
-    (("man", "child"), "riding", "skateboard", dict(street=5)),
-    (("woman",), "riding", "skateboard", dict(street=0.5)),
-    (PEOPLE, "riding", "snowboard", dict(snow=6)),
-    (("man", "woman"), "riding", "surfboard", dict(beach=6)),
-    (("dog",), "riding", "skateboard", dict(street=0.7)),
-    (("dog",), "riding", "surfboard", dict(beach=0.7)),
-    (PEOPLE, "holding", "umbrella", dict(street=3, beach=2, snow=0.5)),
-    (PEOPLE, "holding", "cake", dict(kitchen=3, office=0.5)),
-    (("man", "woman"), "holding", "knife", dict(kitchen=3)),
-    (PEOPLE, "holding", "kite", dict(beach=2, field=2)),
-    (PEOPLE, "holding", "ball", dict(field=2, beach=2)),
-    (PEOPLE, "holding", "cat", dict(kitchen=2, office=1)),
-    (("woman", "child"), "holding", "dog", dict(street=1, field=0.5, kitchen=0.5)),
-    (PEOPLE, "next to", "dog", dict(street=2, beach=1, field=2, snow=1)),
-    (("man", "woman"), "next to", "horse", dict(field=2)),
-    (("man", "woman"), "next to", "car", dict(street=3)),
-    (PEOPLE, "next to", "bicycle", dict(street=1, field=0.5)),
-    (PEOPLE, "next to", "cake", dict(kitchen=1)),
-    (("man", "woman"), "next to", "airplane", dict(field=1, snow=0.3)),
-    (("cat",), None, None, dict(kitchen=3, office=3, street=2, field=1)),
-    (("dog",), None, None, dict(street=3, beach=3, field=3, snow=1.5)),
-    (("horse",), None, None, dict(field=6, beach=1)),
-    (("bird",), None, None, dict(field=3, beach=3, street=2, sky=3)),
-    (("airplane",), None, None, dict(sky=8, field=1)),
-    (("kite",), None, None, dict(sky=3)),
-    (("car",), None, None, dict(street=5, snow=1)),
-    (("bicycle",), None, None, dict(street=3)),
-    (("keyboard",), None, None, dict(office=6)),
-    (("cake",), None, None, dict(kitchen=4)),
-    (("umbrella",), None, None, dict(beach=3)),
-    (("cat",), "next to", "keyboard", dict(office=4)),
-    (("cat",), "next to", "cake", dict(kitchen=1)),
-    (("cat",), "next to", "dog", dict(street=0.5, field=0.5)),
-    (("knife",), "next to", "cake", dict(kitchen=3)),
-    (("dog",), "next to", "ball", dict(beach=2, field=2)),
-    (("bird",), "next to", "bicycle", dict(street=0.5)),
-    (("bird",), "next to", "kite", dict(sky=1)),
+    _Situation(PEOPLE, None, None, dict(street=3, beach=2, snow=2, field=2, kitchen=2, office=1)),
+    _Situation(("man", "woman"), "riding", "horse", dict(field=5, beach=2)),
+    _Situation(("child",), "riding", "horse", dict(field=0.5)),
+    _Situation(PEOPLE, "riding", "bicycle", dict(street=4, field=2)),
+    _Situation(("man", "child"), "riding", "skateboard", dict(street=5)),
+    _Situation(("woman",), "riding", "skateboard", dict(street=0.5)),
+    _Situation(PEOPLE, "riding", "snowboard", dict(snow=6)),
+    _Situation(("man", "woman"), "riding", "surfboard", dict(beach=6)),
+    _Situation(("dog",), "riding", "skateboard", dict(street=0.7)),
+    _Situation(("dog",), "riding", "surfboard", dict(beach=0.7)),
+    _Situation(PEOPLE, "holding", "umbrella", dict(street=3, beach=2, snow=0.5)),
+    _Situation(PEOPLE, "holding", "cake", dict(kitchen=3, office=0.5)),
+    _Situation(("man", "woman"), "holding", "knife", dict(kitchen=3)),
+    _Situation(PEOPLE, "holding", "kite", dict(beach=2, field=2)),
+    _Situation(PEOPLE, "holding", "ball", dict(field=2, beach=2)),
+    _Situation(PEOPLE, "holding", "cat", dict(kitchen=2, office=1)),
+    _Situation(("woman", "child"), "holding", "dog", dict(street=1, field=0.5, kitchen=0.5)),
+    _Situation(PEOPLE, "next to", "dog", dict(street=2, beach=1, field=2, snow=1)),
+    _Situation(("man", "woman"), "next to", "horse", dict(field=2)),
+    _Situation(("man", "woman"), "next to", "car", dict(street=3)),
+    _Situation(PEOPLE, "next to", "bicycle", dict(street=1, field=0.5)),
+    _Situation(PEOPLE, "next to", "cake", dict(kitchen=1)),
+    _Situation(("man", "woman"), "next to", "airplane", dict(field=1, snow=0.3)),
+    _Situation(("cat",), None, None, dict(kitchen=3, office=3, street=2, field=1)),
+    _Situation(("dog",), None, None, dict(street=3, beach=3, field=3, snow=1.5)),
+    _Situation(("horse",), None, None, dict(field=6, beach=1)),
+    _Situation(("bird",), None, None, dict(field=3, beach=3, street=2, sky=3)),
+    _Situation(("airplane",), None, None, dict(sky=8, field=1)),
+    _Situation(("kite",), None, None, dict(sky=3)),
+    _Situation(("car",), None, None, dict(street=5, snow=1)),
+    _Situation(("bicycle",), None, None, dict(street=3)),
+    _Situation(("keyboard",), None, None, dict(office=6)),
+    _Situation(("cake",), None, None, dict(kitchen=4)),
+    _Situation(("umbrella",), None, None, dict(beach=3)),
+    _Situation(("cat",), "next to", "keyboard", dict(office=4)),
+    _Situation(("cat",), "next to", "cake", dict(kitchen=1)),
+    _Situation(("cat",), "next to", "dog", dict(street=0.5, field=0.5)),
+    _Situation(("knife",), "next to", "cake", dict(kitchen=3)),
+    _Situation(("dog",), "next to", "ball", dict(beach=2, field=2)),
+    _Situation(("bird",), "next to", "bicycle", dict(street=0.5)),
+    _Situation(("bird",), "next to", "kite", dict(sky=1)),
 )  # fmt: skip
 STATUES = (
-    (("man", "woman", "horse", "dog", "bird"), None, None, dict(street=3, field=1.5)),
-    (("man", "woman"), "riding", "horse", dict(street=6, field=2)),
+    _Situation(("man", "woman", "horse", "dog", "bird"), None, None, dict(street=3, field=1.5)),
+    _Situation(("man", "woman"), "riding", "horse", dict(street=6, field=2)),
 )  # fmt: skip
 COUNT_WEIGHTS = {1: 0.60, 2: 0.16, 3: 0.09, 4: 0.08, 5: 0.04, 6: 0.03}
-# An extra thing is in one picture of three; mostly one that is usual in the place.
-EXTRA, ODD = 0.35, 0.4
+EXTRA = 0.35  # of pictures have an extra thing
+ODD = 0.4  # of the extra things are unusual in the place
 USUAL_EXTRAS = {
     "kitchen": ("cat", "cake", "knife"),
     "street": ("dog", "bird", "umbrella", "skateboard"),
@@ -85,32 +102,43 @@ USUAL_EXTRAS = {
     "sky": ("bird", "kite"),
 }
 EXTRAS = tuple(sorted(set().union(*USUAL_EXTRAS.values())))
-# How often a caption mentions what is there.
+# Probability that a caption mentions what is there.
 MENTIONED = {"usual": 0.7, "odd": 0.2, "place": 0.7, "colour": 0.35, "size": 0.7, "style": 0.85}
-BLACK_AND_WHITE, SIZED = 0.15, 0.3
+BLACK_AND_WHITE = 0.15  # of pictures
+SIZED = 0.3  # of the subjects that can be small or large are
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What one picture shows: `None` where there is nothing of the sort.
+    """What one picture shows; `None` where there is nothing of the sort.
 
     Attributes
     ----------
     subject : str
-        Its kind, one of `KINDS`.
+        One of `SCENE_THINGS`.
+    place : str
+        "kitchen", "street", "beach", "snow", "field", "office" or "sky".
+    relation : {"riding", "holding", "next to"} or None
+        To what.
+    other, other_colour : str or None
+        What the subject rides, holds or is next to.
+    statue : bool
+        Whether the subject, with what it rides, is a statue.
     count : int
         How many subjects, 1 to 6; each rides or holds its own `other`.
     colour : str
-        Of the subjects; of its clothes for a person.
+        Of the subject, or of a person's clothes.
     size : {"small", "large"} or None
-    statue : bool
-    relation : {"riding", "holding", "next to"} or None
-    other, other_colour : str or None
-    place : str
-        One of `sprites.PLACES`.
+        Of the subject, where that is special.
     extra, extra_colour : str or None
         A small thing in a corner.
     black_and_white : bool
+        Whether the picture has no colours.
+
+    Examples
+    --------
+    >>> Facts("cat", "kitchen", colour="black").count
+    1
     """
 
     subject: str
@@ -127,7 +155,7 @@ class Facts:
     black_and_white: bool = False
 
     @property
-    def extra_is_odd(self):
+    def extra_is_odd(self) -> bool:
         """Whether there is an extra that is unusual in this place."""
         return self.extra is not None and self.extra not in USUAL_EXTRAS[self.place]
 
@@ -139,31 +167,35 @@ class Scenes:
     Attributes
     ----------
     images : numpy.ndarray of uint8, shape (n_scenes, 64, 64, 3)
+        Red, green and blue.
     facts : list of Facts
+        One for each picture.
     captions : list of list of str
-        Several captions a picture.
+        Several for each picture.
     """
 
     images: np.ndarray
-    facts: list
-    captions: list
+    facts: list[Facts]
+    captions: list[list[str]]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.facts)
 
-    def show(self, statement):
-        """Whether a statement is true of each picture: bool array of shape (n_scenes,)."""
+    def shows(self, statement: str) -> np.ndarray:
+        """Return whether a statement is true of each picture, bool of shape (n_scenes,)."""
         return np.array([statement in statements(facts) for facts in self.facts], bool)
 
 
-def draw(n, rng, held_out=(), n_captions=5):
+def draw_scenes(
+    n: int, rng: Randomness, held_out: Sequence[Collection[str]] = (), n_captions: int = 5
+) -> Scenes:
     """Draw pictures at random.
 
     Parameters
     ----------
     n : int
         How many.
-    rng : numpy.random.Generator or int
+    rng : int, numpy.random.Generator or None
         Source of randomness.
     held_out : sequence of sets of str
         Combinations of statements (see `statements`) that no picture may show together, for
@@ -175,39 +207,41 @@ def draw(n, rng, held_out=(), n_captions=5):
     -------
     Scenes
 
+    Raises
+    ------
+    ValueError
+        If `held_out` has statements that cannot be true, or leaves nothing to draw.
+
     Examples
     --------
-    >>> scenes = draw(3, rng=0)
+    >>> scenes = draw_scenes(3, rng=0)
     >>> scenes.images.shape
     (3, 64, 64, 3)
-    >>> all(facts_of(caption) <= statements(facts)
+    >>> all(parse_caption(caption) <= statements(facts)
     ...     for facts, captions in zip(scenes.facts, scenes.captions) for caption in captions)
     True
     """
-    if not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be a positive integer, got {n!r}")
-    if not isinstance(n_captions, int | np.integer) or n_captions < 1:
-        raise ValueError(f"n_captions must be a positive integer, got {n_captions!r}")
+    n, n_captions = whole("n", n), whole("n_captions", n_captions)
     held_out = _check_held_out(held_out)
-    rng = np.random.default_rng(rng)
+    rng = as_generator(rng)
     table, weights = situations(held_out)
     facts = []
     while len(facts) < n:
-        some = [complete(table[i], rng) for i in rng.choice(len(table), n, p=weights)]
+        drawn = [complete_facts(table[i], rng) for i in rng.choice(len(table), n, p=weights)]
         # The table leaves out what it can decide; counts, colours and extras are only known now.
-        facts += [f for f in some if not any(h <= statements(f) for h in held_out)]
+        facts += [f for f in drawn if not any(h <= statements(f) for h in held_out)]
     facts = facts[:n]
-    captions = [[caption(f, rng) for _ in range(n_captions)] for f in facts]
-    return Scenes(render(facts, rng), facts, captions)
+    captions = [[draw_caption(f, rng) for _ in range(n_captions)] for f in facts]
+    return Scenes(render_scenes(facts, rng), facts, captions)
 
 
-def situations(held_out=()):
+def situations(held_out: Iterable[Collection[str]] = ()) -> tuple[list[Facts], np.ndarray]:
     """All situations with their probabilities.
 
     Parameters
     ----------
     held_out : sequence of sets of str
-        See `draw`.
+        See `draw_scenes`.
 
     Returns
     -------
@@ -215,12 +249,18 @@ def situations(held_out=()):
         One subject each, without an extra.
     weights : numpy.ndarray, shape (len(table),)
         Sum to 1.
+
+    Examples
+    --------
+    >>> table, weights = situations()
+    >>> table[0].subject, table[0].place, round(float(weights.sum()), 9)
+    ('man', 'street', 1.0)
     """
     table, weights = [], []
     for rows, statue in ((SITUATIONS, False), (STATUES, True)):
-        for subjects, relation, other, places in rows:
-            for subject, (place, weight) in product(subjects, places.items()):
-                facts = Facts(subject, place, relation, other, statue)
+        for row in rows:
+            for subject, (place, weight) in product(row.subjects, row.weights.items()):
+                facts = Facts(subject, place, row.relation, row.other, statue)
                 if not any(set(h) <= statements(facts) for h in held_out):
                     table.append(facts)
                     weights.append(weight)
@@ -229,47 +269,47 @@ def situations(held_out=()):
     return table, np.array(weights) / sum(weights)
 
 
-def co_occurrence():
+def scene_cooccurrence() -> np.ndarray:
     """Probability that two things are in one picture, as the tables imply it.
 
     Returns
     -------
-    numpy.ndarray, shape (n_kinds, n_kinds)
-        In the order of `KINDS`; the diagonal is the probability of one thing.
+    numpy.ndarray, shape (n_things, n_things)
+        In the order of `SCENE_THINGS`; the diagonal is the probability of one thing.
 
     Examples
     --------
-    >>> P, at = co_occurrence(), KINDS.index
+    >>> P, at = scene_cooccurrence(), SCENE_THINGS.index
     >>> bool(P[at("man"), at("snowboard")] > P[at("woman"), at("skateboard")] > 0)
     True
     >>> float(P[at("horse"), at("snowboard")])
     0.0
     """
-    P = np.zeros((len(KINDS), len(KINDS)))
+    P = np.zeros((len(SCENE_THINGS), len(SCENE_THINGS)))
     for facts, weight in zip(*situations()):
-        shown = [KINDS.index(kind) for kind in (facts.subject, facts.other) if kind]
+        shown = [SCENE_THINGS.index(thing) for thing in (facts.subject, facts.other) if thing]
         P[np.ix_(shown, shown)] += weight
         for extra, probability in _extras(facts).items():
-            new = KINDS.index(extra)
+            new = SCENE_THINGS.index(extra)
             P[shown, new] += weight * probability
             P[new, shown] += weight * probability
             P[new, new] += weight * probability
     return P
 
 
-def _extras(facts):
+def _extras(facts: Facts) -> dict[str, float]:
     """Probability of each extra thing in a situation."""
-    usual = [kind for kind in USUAL_EXTRAS[facts.place] if kind not in (facts.subject, facts.other)]
+    present = (facts.subject, facts.other)
+    usual = [thing for thing in USUAL_EXTRAS[facts.place] if thing not in present]
     odd = [
-        kind
-        for kind in EXTRAS
-        if kind not in (*usual, facts.subject, facts.other)
-        and kind not in USUAL_EXTRAS[facts.place]
+        thing
+        for thing in EXTRAS
+        if thing not in present and thing not in USUAL_EXTRAS[facts.place]
     ]
     return {
-        kind: EXTRA * share / len(kinds)
-        for kinds, share in ((usual, 1 - ODD), (odd, ODD))
-        for kind in kinds
+        thing: EXTRA * share / len(things)
+        for things, share in ((usual, 1 - ODD), (odd, ODD))
+        for thing in things
     }
 
 
@@ -281,23 +321,32 @@ _COATS = {
     "keyboard": "black blue",
     "knife": "black brown",
 }
-_COLOURS = {kind: _COATS.get(kind, "red blue green yellow").split() for kind in KINDS}
+_COLOURS = {
+    thing: _COATS.get(thing, "red blue green yellow").split() for thing in SCENE_THINGS
+}
 
 
-def complete(facts, rng):
+def complete_facts(facts: Facts, rng: Randomness) -> Facts:
     """Add to a situation what the table leaves open, at random.
 
     Parameters
     ----------
     facts : Facts
         From `situations`.
-    rng : numpy.random.Generator
+    rng : int, numpy.random.Generator or None
+        Source of randomness.
 
     Returns
     -------
     Facts
         With a count, colours, perhaps an extra thing, perhaps in black and white.
+
+    Examples
+    --------
+    >>> complete_facts(Facts("horse", "field"), rng=0).colour in ("black", "white", "brown")
+    True
     """
+    rng = as_generator(rng)
     count = (
         1 if facts.statue else int(rng.choice(list(COUNT_WEIGHTS), p=list(COUNT_WEIGHTS.values())))
     )
@@ -306,8 +355,8 @@ def complete(facts, rng):
     chosen = rng.choice(len(extras) + 1, p=[*extras.values(), 1 - sum(extras.values())])
     extra = [*extras, None][chosen]
 
-    def colour(kind):
-        return None if kind is None else str(rng.choice(_COLOURS[kind]))
+    def colour(thing):
+        return None if thing is None else str(rng.choice(_COLOURS[thing]))
 
     return replace(
         facts,
@@ -324,7 +373,7 @@ def complete(facts, rng):
 # --- facts as statements -------------------------------------------------------------------------
 
 
-def statements(facts):
+def statements(facts: Facts) -> frozenset[str]:
     """All that is true of a picture, as short strings.
 
     Parameters
@@ -369,17 +418,17 @@ def statements(facts):
         true.add(f"size of {facts.subject}: {facts.size}")
     if facts.black_and_white:
         return frozenset(true | {"style: black and white"})
-    for kind, colour in (
+    for thing, colour in (
         (facts.subject, None if facts.statue else facts.colour),
         (facts.other, None if facts.statue else facts.other_colour),
         (facts.extra, facts.extra_colour),
     ):
-        if kind and colour:
-            true.add(f"colour of {kind}: {colour}")
+        if thing and colour:
+            true.add(f"colour of {thing}: {colour}")
     return frozenset(true)
 
 
-def salient(facts):
+def salient_statements(facts: Facts) -> frozenset[str]:
     """What a caption should say at least: subject, how many, what it does, statue, style.
 
     Parameters
@@ -390,6 +439,11 @@ def salient(facts):
     -------
     frozenset of str
         A subset of ``statements(facts)``.
+
+    Examples
+    --------
+    >>> sorted(salient_statements(Facts("cat", "kitchen", extra="cake")))
+    ['cat', 'count of cat: one']
     """
     group = "group" if facts.count > 4 else COUNTS[facts.count]
     wanted = {
@@ -404,7 +458,7 @@ def salient(facts):
     return statements(facts) & wanted
 
 
-def _related(one, relation, other):
+def _related(one: str, relation: str, other: str) -> str:
     # Being next to each other has no direction.
     one, other = sorted((one, other)) if relation == "next to" else (one, other)
     return f"{one} {relation} {other}"
@@ -438,13 +492,15 @@ _ALONE = {
 }
 
 
-def caption(facts, rng):
-    """One of the captions that people might write under a picture.
+def draw_caption(facts: Facts, rng: Randomness) -> str:
+    """Draw one of the captions that people might write under a picture.
 
     Parameters
     ----------
     facts : Facts
-    rng : numpy.random.Generator or int
+        What the picture shows.
+    rng : int, numpy.random.Generator or None
+        Source of randomness.
 
     Returns
     -------
@@ -453,21 +509,21 @@ def caption(facts, rng):
 
     Examples
     --------
-    >>> caption(Facts("man", "street", "riding", "horse", statue=True), rng=11)
+    >>> draw_caption(Facts("man", "street", "riding", "horse", statue=True), rng=11)
     'a statue of a man riding a horse on a street'
     """
-    rng = np.random.default_rng(rng)
+    rng = as_generator(rng)
     colourless = facts.black_and_white or facts.statue
 
     def mentioned(what):
         return rng.random() < MENTIONED[what]
 
-    def phrase(kind, colour=None, size=None, many=False):
-        person = kind in PEOPLE
+    def phrase(thing, colour=None, size=None, many=False):
+        person = thing in PEOPLE
         seen = colour and not facts.black_and_white and mentioned("colour")
         words = [size] if size and mentioned("size") else []
         words += [colour] if seen and not person else []
-        words += [PLURALS[kind] if many else kind]
+        words += [PLURALS[thing] if many else thing]
         if seen and person:
             words += ["in", colour] if many or rng.random() < 0.5 else ["in", "a", colour, "shirt"]
         return " ".join(words) if many else _with_article(" ".join(words))
@@ -499,18 +555,19 @@ def caption(facts, rng):
     return " ".join(parts)
 
 
-def _with_article(words):
+def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-_KIND_OF = {**{kind: kind for kind in KINDS}, **{many: kind for kind, many in PLURALS.items()}}
+# What a word of a caption names.
+_THING_OF = {thing: thing for thing in SCENE_THINGS} | {many: one for one, many in PLURALS.items()}
 _PLACE_OF = {
     phrase.split()[-1]: place for place, phrases in PLACE_PHRASES.items() for phrase in phrases
 }
-VOCABULARY = tuple(
+CAPTION_VOCABULARY = tuple(
     sorted(
         {
-            *_KIND_OF,
+            *_THING_OF,
             *_PLACE_OF,
             *COLOURS,
             *_ALONE.values(),
@@ -522,42 +579,47 @@ VOCABULARY = tuple(
 
 
 @functools.lru_cache(maxsize=2**16)  # captions come again and again
-def facts_of(caption):
-    """The statements that a caption makes.
+def parse_caption(caption: str) -> frozenset[str]:
+    """Return the statements that a caption makes.
 
     Parameters
     ----------
     caption : str
-        Words of `VOCABULARY`; it need not be a sentence of the grammar.
+        Words of `CAPTION_VOCABULARY`; it need not be a sentence of the grammar.
 
     Returns
     -------
     frozenset of str
         In the form of `statements`.
 
+    Raises
+    ------
+    ValueError
+        If a word is not in the vocabulary.
+
     Examples
     --------
-    >>> sorted(facts_of("two men in red riding horses in a field"))
+    >>> sorted(parse_caption("two men in red riding horses in a field"))
     ['colour of man: red', 'count of man: two', 'horse', 'man', 'man riding horse', 'place: field']
     """
     words = caption.split()
-    if unknown := sorted(set(words) - set(VOCABULARY)):
+    if unknown := sorted(set(words) - set(CAPTION_VOCABULARY)):
         raise ValueError(f"caption has words that are not in the vocabulary: {', '.join(unknown)}")
     said, previous, relation, loose = set(), None, None, []
     for i, word in enumerate(words):
-        if word in _KIND_OF:
-            kind = _KIND_OF[word]
-            said.add(kind)
+        if word in _THING_OF:
+            thing = _THING_OF[word]
+            said.add(thing)
             if previous and relation:
-                said.add(_related(previous, relation, kind))
+                said.add(_related(previous, relation, thing))
             counted = [w for w in loose if w in ("two", "three", "four", "group")]
-            if word == kind or counted:
-                said.add(f"count of {kind}: {counted[-1] if counted else 'one'}")
-            said |= {f"colour of {kind}: {w}" for w in loose if w in COLOURS}
-            said |= {f"size of {kind}: {w}" for w in loose if w in ("small", "large")}
+            if word == thing or counted:
+                said.add(f"count of {thing}: {counted[-1] if counted else 'one'}")
+            said |= {f"colour of {thing}: {w}" for w in loose if w in COLOURS}
+            said |= {f"size of {thing}: {w}" for w in loose if w in ("small", "large")}
             if "statue" in loose:
-                said.add(f"statue of {kind}")
-            previous, relation, loose = kind, None, []
+                said.add(f"statue of {thing}")
+            previous, relation, loose = thing, None, []
         elif word in _PLACE_OF:
             said.add(f"place: {_PLACE_OF[word]}")
         elif word in ("photo", "picture"):
@@ -572,17 +634,17 @@ def facts_of(caption):
     return frozenset(said)
 
 
-def _follows_in(before):
+def _follows_in(before: list[str]) -> bool:
     return before[-1:] == ["in"] or before[-2:] == ["in", "a"]
 
 
-def _check_held_out(held_out):
-    known = set(KINDS) | {"style: black and white"}
-    for table_facts in situations()[0]:
-        known |= statements(table_facts)
-    known |= {f"count of {k}: {c}" for k in KINDS for c in COUNTS.values()}
-    known |= {f"colour of {k}: {c}" for k in KINDS for c in COLOURS}
-    known |= {f"size of {k}: {s}" for k in KINDS for s in ("small", "large")}
+def _check_held_out(held_out: Sequence[Collection[str]]) -> list[frozenset[str]]:
+    known = set(SCENE_THINGS) | {"style: black and white"}
+    for facts in situations()[0]:
+        known |= statements(facts)
+    known |= {f"count of {t}: {c}" for t in SCENE_THINGS for c in COUNTS.values()}
+    known |= {f"colour of {t}: {c}" for t in SCENE_THINGS for c in COLOURS}
+    known |= {f"size of {t}: {s}" for t in SCENE_THINGS for s in ("small", "large")}
     for combination in held_out:
         if isinstance(combination, str) or not set(combination) or not set(combination) <= known:
             raise ValueError(
@@ -590,3 +652,9 @@ def _check_held_out(held_out):
                 f"'man riding horse', got {combination!r}"
             )
     return [frozenset(combination) for combination in held_out]
+
+
+# Old names, until every other room uses those above.
+KINDS, VOCABULARY = SCENE_THINGS, CAPTION_VOCABULARY
+draw, render, facts_of, caption = draw_scenes, render_scenes, parse_caption, draw_caption
+salient, complete, co_occurrence = salient_statements, complete_facts, scene_cooccurrence

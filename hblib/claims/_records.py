@@ -1,0 +1,237 @@
+"""Checking a claim: a chapter measures, and the verdict follows from register and findings.
+
+A chapter calls
+
+    claims.check("rotation.gd-equivariant", measured, control=measured_on_the_control)
+
+==============================  =================================================================
+verdict                         when
+==============================  =================================================================
+``reproduced``                  criterion met (the register may ask instead for
+                                ``reproduced with a caveat``, and then states the caveat)
+``corrected``                   criterion not met, but the statement as we mend it met its own
+``refuted``                     criterion not met
+``open``                        undecided: the interval straddles the threshold
+``invalid``                     the control did not come out as registered, whatever the rest
+==============================  =================================================================
+
+A notebook stores of a `Record` what was found and a hash of what was registered, and no verdict:
+that is derived, by `Record.verdict` alone, whenever a record is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from hblib.claims import _criteria as criteria
+from hblib.claims._cards import card_html, card_text, summary_html
+from hblib.claims._criteria import Finding
+from hblib.claims._outputs import mime
+from hblib.claims._register import find, load_register, registered_hash
+
+MIME = mime("claim")
+VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid")
+NOT_TESTED = "not yet tested"
+
+_PARTS = ("found", "control", "mended")
+_checked: dict[str, Record] = {}  # this kernel's records; checking again replaces
+
+
+@dataclass(frozen=True)
+class Record:
+    """One checked claim: its entry in the register and what was found.
+
+    Attributes
+    ----------
+    entry : dict
+        Of the register.
+    found, control : Finding
+    mended : Finding or None
+        None unless the register has an ``as_mended``.
+    note : str or None
+        A sentence on how it was measured.
+    """
+
+    entry: dict
+    found: Finding
+    control: Finding
+    mended: Finding | None = None
+    note: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The claim's id."""
+        return self.entry["id"]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """``met``, ``not met`` or ``undecided``, of ``found``, ``control`` and ``mended``."""
+        criterion = {
+            "found": self.entry["criterion"],
+            "control": self.entry["control"]["criterion"],
+            "mended": (self.entry.get("as_mended") or {}).get("criterion"),
+        }
+        return {
+            part: criteria.settle(criterion[part], getattr(self, part))
+            for part in _PARTS
+            if getattr(self, part) is not None
+        }
+
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`, from the register and what was found."""
+        outcomes = self.outcomes
+        if outcomes["control"] != "met":
+            return "invalid"
+        if outcomes["found"] == "met":
+            return self.entry["verdict_if_met"]
+        if outcomes["found"] == "undecided":
+            return "open"
+        return "corrected" if outcomes.get("mended") == "met" else "refuted"
+
+    def to_dict(self) -> dict:
+        """Return what a notebook stores: plain data, without the entry and without a verdict."""
+        return {
+            "id": self.id,
+            "registered": registered_hash(self.entry),
+            **{part: getattr(self, part) and asdict(getattr(self, part)) for part in _PARTS},
+            "note": self.note,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping, register: Mapping[str, dict]) -> Record:
+        """Make a record from `to_dict`'s data and the register.
+
+        Raises
+        ------
+        ValueError
+            If a field is missing or unknown, the claim is not registered, or it was measured when
+            something else was registered.
+        """
+        criteria.check_keys(data, {"id", "registered", "note", *_PARTS}, set(), "claim record")
+        if data["id"] not in register:
+            raise ValueError(f"{data['id']}: checked in a notebook but not registered")
+        entry = register[data["id"]]
+        if data["registered"] != registered_hash(entry):
+            raise ValueError(
+                f"{data['id']}: it was measured under another entry of the register; execute "
+                f"{entry['chapter']} again"
+            )
+        findings = {}
+        for part in _PARTS:
+            fields = {"estimate", "interval", "interval_kind", "n"}
+            if data[part] is not None:
+                criteria.check_keys(data[part], fields, set(), f"{data['id']}: {part}")
+            findings[part] = data[part] and Finding(**data[part])
+        return cls(entry=entry, note=data["note"], **findings)
+
+    def __repr__(self) -> str:
+        return card_text(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        # The card is for Jupyter. What executes a chapter for the book keeps the data and the line
+        # of plain text; the site makes its own card of them.
+        return {"text/html": card_html(self), "text/plain": repr(self), MIME: self.to_dict()}
+
+
+def check(
+    id: str, measured, *, control=None, mended=None, note: str | None = None, register=None
+) -> Record:
+    """Settle a registered claim by what was measured.
+
+    Parameters
+    ----------
+    id : str
+        A claim of the register, for example ``"rotation.gd-equivariant"``.
+    measured : array_like, shape (n,)
+        The registered statistic, one value per independent seed or instance; shape (n, j) for a
+        criterion of kind `ordering`.
+    control : array_like
+        The same for the registered control. Obligatory.
+    mended : array_like
+        The same for the statement as mended; obligatory where the register has ``as_mended``.
+    note : str, optional
+        A sentence for the card on how it was measured.
+    register : dict, optional
+        By default the book's (`load_register`).
+
+    Returns
+    -------
+    Record
+        Shows itself as a card when it is the last expression of a cell, or by ``display(record)``.
+
+    Raises
+    ------
+    ValueError
+        If the id is unknown or has no criterion yet, the control is missing, or a sample is empty,
+        not finite or of the wrong shape.
+    """
+    entry = find(id, load_register() if register is None else register)
+    if entry["criterion"] is None:
+        raise ValueError(f"{id} has no criterion yet: register one before measuring")
+    if control is None:
+        raise ValueError(
+            f"{id} was checked without its control ({entry['control']['statement']}): "
+            "pass control=..., the same statistic measured on it"
+        )
+    if (mended is None) != ("as_mended" not in entry):
+        has = "has" if mended is None else "has no"
+        needed = "pass mended=..." if mended is None else "leave mended out"
+        raise ValueError(f"{id} {has} 'as_mended' in the register: {needed}")
+    if note is not None and not (isinstance(note, str) and note.strip()):
+        raise ValueError(f"{id}: note must be a sentence or left out, got {note!r}")
+
+    def measure(registered, sample, part):
+        return criteria.measure(registered["criterion"], sample, f"{id}: {part}")
+
+    record = Record(
+        entry=dict(entry),
+        found=measure(entry, measured, "measured"),
+        control=measure(entry["control"], control, "control"),
+        mended=None if mended is None else measure(entry["as_mended"], mended, "mended"),
+        note=note,
+    )
+    _checked[id] = record
+    return record
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The claims of one chapter that were checked in this kernel; made by `summary`."""
+
+    chapter: str
+    records: tuple[Record, ...]
+
+    def __repr__(self) -> str:
+        return f"{len(self.records)} claims checked: {', '.join(r.id for r in self.records)}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        stored = {"chapter": self.chapter, "claims": [record.id for record in self.records]}
+        page = summary_html(self.records)
+        return {"text/html": page, "text/plain": repr(self), mime("summary"): stored}
+
+
+def summary(chapter: str, register=None) -> Summary:
+    """Return the table of a chapter's verdicts; the last cell of a chapter shows it.
+
+    Parameters
+    ----------
+    chapter : str
+        For example ``"02_rotation"``.
+    register : dict, optional
+        By default the book's (`load_register`).
+
+    Raises
+    ------
+    ValueError
+        If the chapter has no claims, or one of them was not checked in this kernel.
+    """
+    register = load_register() if register is None else register
+    ids = [id for id, entry in register.items() if entry["chapter"] == chapter]
+    if not ids:
+        chapters = sorted({entry["chapter"] for entry in register.values()})
+        raise ValueError(f"no claims for chapter {chapter!r}; there are {', '.join(chapters)}")
+    if never := [id for id in ids if id not in _checked]:
+        raise ValueError(f"registered for {chapter} but never checked: {', '.join(never)}")
+    return Summary(chapter, tuple(_checked[id] for id in ids))
