@@ -26,7 +26,7 @@ import record
 import torch
 from threadpoolctl import threadpool_limits
 
-from hblib.rotation._factorisation import Problem, initialise, train
+from hblib.rotation import Problem, initial_factors, train_factorisation
 
 LR = 0.2
 FLOOR = "floor: two products"
@@ -34,7 +34,8 @@ FLOOR = "floor: two products"
 
 def ours(M, A, B, steps):
     """All seeds as one batch, by hblib."""
-    run = train(Problem(M, dtype=torch.as_tensor(A).dtype), A, B, n_steps=steps, lr=LR)
+    problem = Problem(M, dtype=torch.as_tensor(A).dtype)
+    run = train_factorisation(problem, A, B, n_steps=steps, lr=LR)
     return run.A
 
 
@@ -157,7 +158,7 @@ def compare(seeds, m, n, k, dtype, threads, steps, rounds, own_M=False, max_loop
     shape = (seeds, m, n) if own_M else (m, n)
     M = rng.standard_normal((*shape[:-1], k)) @ rng.standard_normal((*shape[:-2], k, n)) / k**0.5
     M = M.astype(dtype)
-    A, B = (X.astype(dtype) for X in initialise("gaussian", k, (m, n), seeds, 0.3, rng))
+    A, B = (X.astype(dtype) for X in initial_factors("gaussian", k, (m, n), seeds, 0.3, rng))
     some = min(seeds, max_loop_seeds)
     times = {name: [] for name in ("ours", *PEERS, FLOOR)}
     clock = time.process_time if threads == 1 else time.perf_counter
@@ -209,10 +210,10 @@ def lines_over(rows, size):
 
 
 def memory_of(seeds, m, n, k, steps=20):
-    """MiB to train all seeds at once, and one after the other."""
+    """MiB to train_factorisation all seeds at once, and one after the other."""
     rng = np.random.default_rng(0)
     M = rng.standard_normal((m, n))
-    A, B = initialise("gaussian", k, (m, n), seeds, 0.3, rng)
+    A, B = initial_factors("gaussian", k, (m, n), seeds, 0.3, rng)
     ways = {
         "hblib": ours,
         "NumPy loop, Gram": numpy_loop_gram,

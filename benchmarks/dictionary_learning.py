@@ -1,7 +1,7 @@
 """How many planted atoms are found, and how soon is an error reached? K-SVD against its peers.
 
 *Atoms found*: the synthetic experiment of Aharon, Elad and Bruckstein (2006), as in
-`recovery.atoms_found`: mean number of 50 atoms over 50 draws at 10, 20, 30 dB and without noise, 80
+`sparse.atoms_found`: mean number of 50 atoms over 50 draws at 10, 20, 30 dB and without noise, 80
 iterations, for K-SVD (approximate, exact, and without the exchange of bad atoms), MOD, SPAMS's
 online learner with L0 codes (same number of passes), and scikit-learn's online L1 learner (same
 number of passes, 3 draws: each takes seconds).
@@ -33,9 +33,7 @@ from sklearn.decomposition import MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from hblib.sparse import _ksvd as ksvd
-from hblib.sparse import _recovery as recovery
-from hblib.sparse import _sparse as sparse
+from hblib import sparse
 
 try:
     import spams
@@ -64,18 +62,18 @@ def learn_by_spams(X, init):
 def atoms_found(n_trials):
     """Mean atoms found and its standard error, for every learner and noise."""
     learners = {
-        "K-SVD, approximate": (recovery.learn_by_ksvd, n_trials),
+        "K-SVD, approximate": (sparse.learn_by_ksvd, n_trials),
         "K-SVD, exact": (
-            functools.partial(recovery.learn_by_ksvd, approximate=False),
+            functools.partial(sparse.learn_by_ksvd, approximate=False),
             min(20, n_trials),
         ),
         "K-SVD, no exchange": (
-            functools.partial(recovery.learn_by_ksvd, clean=False),
+            functools.partial(sparse.learn_by_ksvd, clean=False),
             min(20, n_trials),
         ),
-        "MOD": (recovery.learn_by_mod, min(20, n_trials)),
+        "MOD": (sparse.learn_by_mod, min(20, n_trials)),
         "SPAMS, online L0": (learn_by_spams, n_trials if spams else 0),
-        "scikit-learn, online L1": (recovery.learn_by_scikit_learn, min(3, n_trials)),
+        "scikit-learn, online L1": (sparse.learn_by_scikit_learn, min(3, n_trials)),
     }
     rows = []
     for name, (learn, n) in learners.items():
@@ -83,7 +81,7 @@ def atoms_found(n_trials):
             continue
         row, start = {"learner": name, "draws": n}, time.process_time()
         for noise, snr in NOISE.items():
-            found = recovery.atoms_found(learn, snr=snr, n_trials=n, rng=2006)
+            found = sparse.atoms_found(learn, snr=snr, n_trials=n, rng=2006)
             row[noise] = round(float(found.mean()), 1)
             row[f"{noise}, standard error"] = round(float(found.std(ddof=1) / np.sqrt(n)), 2)
         row["CPU s a draw"] = round((time.process_time() - start) / (4 * n), 2)
@@ -130,7 +128,7 @@ def photographs(longest):
         ).T
 
     def ours(passes):
-        return ksvd.MiniBatchKSVD(512, 5, passes, init=init, random_state=0).fit(X).components_
+        return sparse.MiniBatchKSVD(512, 5, passes, init=init, random_state=0).fit(X).components_
 
     ours(1)
     curves = {"hblib": [], "SPAMS": []}
@@ -152,8 +150,8 @@ def photographs(longest):
 
 def one_round(n_signals, n_atoms=256):
     """One round over the signals by every learner, from the same start."""
-    D = recovery.random_dictionary(n_atoms, 128, 0)
-    X = recovery.sparse_signals(D, n_signals, 5, 1, snr=20)[0].astype(np.float32)
+    D = sparse.random_dictionary(n_atoms, 128, 0)
+    X = sparse.sparse_signals(D, n_signals, 5, 1, snr=20)[0].astype(np.float32)
     init = X[:n_atoms] / np.linalg.norm(X[:n_atoms], axis=1, keepdims=True)
     columns, atoms = np.asfortranarray(X.T), np.asfortranarray(init.T)
 
@@ -175,8 +173,8 @@ def one_round(n_signals, n_atoms=256):
         return learner(n_atoms, 5, 1, init=init, random_state=0).fit(X)
 
     found = {
-        "hblib, K-SVD": lambda: ours(ksvd.KSVD),
-        "hblib, mini-batch K-SVD": lambda: ours(ksvd.MiniBatchKSVD),
+        "hblib, K-SVD": lambda: ours(sparse.KSVD),
+        "hblib, mini-batch K-SVD": lambda: ours(sparse.MiniBatchKSVD),
         "scikit-learn, online L1": by_scikit_learn,
         "floor: product X D^T": lambda: X @ init.T,
     }

@@ -32,9 +32,7 @@ import torch
 from gensim.models import Word2Vec
 from threadpoolctl import threadpool_limits
 
-from hblib.words import _corpora as corpora
-from hblib.words import _dense_embeddings as dense_embeddings
-from hblib.words import _embeddings as embeddings
+from hblib import words
 
 CLOCKS = {1: time.process_time, 2: time.perf_counter}
 
@@ -65,25 +63,25 @@ def gensim_model(docs, dim, seed, n_threads):
     return model
 
 
-def as_embedding(model, words):
+def as_embedding(model, vocabulary):
     """Vectors of gensim in the order of our vocabulary."""
-    order = [model.wv.key_to_index[word] for word in words]
-    return embeddings.Embedding(words, model.wv.vectors[order], model.syn1neg[order])
+    order = [model.wv.key_to_index[word] for word in vocabulary]
+    return words.Embedding(vocabulary, model.wv.vectors[order], model.syn1neg[order])
 
 
 def skip_gram(text, docs, dim, rounds):
     """Speed on one and two threads."""
-    begin = embeddings.start("word2vec", text.words, dim, 0, dtype="float32")
+    begin = words.initial_vectors("word2vec", text.words, dim, 0, dtype="float32")
     out = {}
-    embeddings.sgns(
-        corpora.restrict(text, 100),
-        embeddings.start("word2vec", text.words[:100], dim, 0, dtype="float32"),
+    words.sgns(
+        words.restrict(text, 100),
+        words.initial_vectors("word2vec", text.words[:100], dim, 0, dtype="float32"),
         0,
         epochs=1,
     )  # compiles
     ratios, speeds = {1: [], 2: []}, {1: [], 2: []}
     for seed, n in product(range(rounds), (1, 2)):
-        ours, _ = timed(CLOCKS[n], embeddings.sgns, text, begin, seed, epochs=1, n_threads=n)
+        ours, _ = timed(CLOCKS[n], words.sgns, text, begin, seed, epochs=1, n_threads=n)
         model = gensim_model(docs, dim, seed, n)
         theirs, _ = timed(CLOCKS[n], model.train, docs, total_examples=len(docs), epochs=1)
         ratios[n].append(theirs / ours)
@@ -122,15 +120,15 @@ def torch_glove(counts, begin, order, x_max, batch=1024):
 
 def glove(text, dim, rounds):
     """Speed on one thread; torch gets a tenth of the entries, which flatters neither."""
-    counts = corpora.cooccurrence(text, window=10)
-    begin = embeddings.start("glove", text.words, dim, 0, dtype="float32")
+    counts = words.cooccurrence(text, window=10)
+    begin = words.initial_vectors("glove", text.words, dim, 0, dtype="float32")
     order = np.random.default_rng(0).permutation(counts.matrix.nnz)[: counts.matrix.nnz // 10]
     out = {"entries": counts.matrix.nnz}
     for rule in ("adagrad", "glove", "sgd"):
-        embeddings.glove(counts, begin, 0, rule=rule, epochs=1)  # compiles
+        words.glove(counts, begin, 0, rule=rule, epochs=1)  # compiles
         ratios, speeds = [], []
         for _ in range(rounds):
-            ours, _ = timed(time.process_time, embeddings.glove, counts, begin, 0, rule, epochs=4)
+            ours, _ = timed(time.process_time, words.glove, counts, begin, 0, rule, epochs=4)
             speed = 4 * counts.matrix.nnz / ours
             theirs, _ = timed(time.process_time, torch_glove, counts, begin, order, 10.0)
             ratios.append(speed * theirs / len(order))
@@ -150,9 +148,9 @@ def autograd_step(problem, W, C):
 
 def dense(counts, dim, rounds):
     """One step of the whole loss."""
-    begin = embeddings.start("gaussian", counts.words, dim, 0, dtype="float32")
+    begin = words.initial_vectors("gaussian", counts.words, dim, 0, dtype="float32")
     out, seconds, ratios = {"words": len(counts.words)}, {1: [], 2: []}, []
-    problems = {n: dense_embeddings.SkipGram(counts, n_threads=n) for n in (1, 2)}
+    problems = {n: words.DenseSkipGram(counts, n_threads=n) for n in (1, 2)}
     theta = problems[1].parameters(*problems[1].pack(begin))
     grad = theta.clone()
     W, C = (torch.tensor(X, requires_grad=True) for x, X in (("W", begin.W), ("C", begin.C)))
@@ -174,20 +172,20 @@ def dense(counts, dim, rounds):
 
 def equal_loss(text, counts, dim):
     """Stochastic epochs against dense steps, CPU time on one thread."""
-    problem = dense_embeddings.SkipGram(counts)
-    begin = embeddings.start("word2vec", text.words, dim, 0, dtype="float32")
+    problem = words.DenseSkipGram(counts)
+    begin = words.initial_vectors("word2vec", text.words, dim, 0, dtype="float32")
     seconds, run = timed(
-        time.process_time, embeddings.sgns, text, begin, 0, epochs=5, subsample=None
+        time.process_time, words.sgns, text, begin, 0, epochs=5, subsample=None
     )
-    target = dense_embeddings.loss(problem, run)
+    target = words.dense_loss(problem, run)
     # The loss is recorded at every step, which the time of the second run leaves out.
-    rule, lr = dense_embeddings.word_and_matrix_adagrad, 0.3
-    curve = dense_embeddings.train(problem, [begin], rule, 100, record=1, lr=lr)[0].loss
+    rule, lr = words.word_and_matrix_adagrad, 0.3
+    curve = words.train_dense(problem, [begin], rule, 100, record=1, lr=lr)[0].loss
     steps = int(np.argmax(curve <= target)) if (curve <= target).any() else None
     out = {"loss of 5 epochs": round(target, 3), "dense steps": steps}
     if steps:
         whole, _ = timed(
-            time.process_time, dense_embeddings.train, problem, [begin], rule, steps, lr=lr
+            time.process_time, words.train_dense, problem, [begin], rule, steps, lr=lr
         )
         out["stochastic / dense"] = round(seconds / whole, 2)
     print(f"equal loss: {out}", flush=True)
@@ -196,7 +194,7 @@ def equal_loss(text, counts, dim):
 
 def near(embedding, n=10, n_words=1000):
     """Sets of the nearest neighbours of frequent words."""
-    V = embeddings.unit_rows(embedding.W)
+    V = words.unit_rows(embedding.W)
     cosine = V[:n_words] @ V.T
     cosine[np.arange(n_words), np.arange(n_words)] = -np.inf
     return [set(row) for row in np.argpartition(-cosine, n)[:, :n].tolist()]
@@ -209,26 +207,26 @@ def shared(one, other):
 
 def quality(text, docs, counts, dim, n_seeds):
     """What each kind of vectors is worth, per seed."""
-    problem = dense_embeddings.SkipGram(counts)
+    problem = words.DenseSkipGram(counts)
     kinds = {"hblib": [], "gensim": [], "PPMI-SVD": [], "random": []}
     for seed in range(n_seeds):
         # gensim starts from [-1/d, 1/d), twice as wide as the C program.
-        begin = embeddings.start("word2vec", text.words, dim, seed, scale=2.0, dtype="float32")
-        kinds["hblib"].append(embeddings.sgns(text, begin, seed, epochs=3))
+        begin = words.initial_vectors("word2vec", text.words, dim, seed, scale=2.0, dtype="float32")
+        kinds["hblib"].append(words.sgns(text, begin, seed, epochs=3))
         model = gensim_model(docs, dim, seed, 1)
         model.train(docs, total_examples=len(docs), epochs=3)
         kinds["gensim"].append(as_embedding(model, text.words))
-        kinds["random"].append(embeddings.start("gaussian", text.words, dim, seed))
-    kinds["PPMI-SVD"].append(embeddings.ppmi_svd(corpora.cooccurrence(text), dim))
+        kinds["random"].append(words.initial_vectors("gaussian", text.words, dim, seed))
+    kinds["PPMI-SVD"].append(words.ppmi_svd(words.cooccurrence(text), dim))
     out = {"seeds": n_seeds, "epochs": 3, "dimensions": dim, "words": len(text.words)}
     for suffix in ("s", "ing"):
-        n_pairs = embeddings.suffix_rank(kinds["random"][0], suffix)[1]
+        n_pairs = words.suffix_rank(kinds["random"][0], suffix)[1]
         out[f"-{suffix}"] = {"pairs": n_pairs} | {
-            kind: [round(embeddings.suffix_rank(model, suffix)[0], 3) for model in models]
+            kind: [round(words.suffix_rank(model, suffix)[0], 3) for model in models]
             for kind, models in kinds.items()
         }
     out["expected loss"] = {
-        kind: [round(dense_embeddings.loss(problem, model), 3) for model in kinds[kind]]
+        kind: [round(words.dense_loss(problem, model), 3) for model in kinds[kind]]
         for kind in ("hblib", "gensim")
     }
     sets = {kind: [near(model) for model in kinds[kind]] for kind in ("hblib", "gensim")}
@@ -245,7 +243,7 @@ def pairs(text, window=5):
 
     A half-width uniform on 1 to `window` reaches (1 + ... + window) / window words on either side.
     """
-    kept = corpora.keep_probability(text.counts)[text.tokens].sum()
+    kept = words.keep_probability(text.counts)[text.tokens].sum()
     return kept * (window + 1)
 
 
@@ -256,11 +254,11 @@ def against_size(text, docs, dim, parts, rounds):
     lines = {"hblib": [], "gensim": [], "floor: memory": []}
     for part in parts:
         first = docs[: len(docs) // part]
-        some = corpora.encode(first)
-        begin = embeddings.start("word2vec", some.words, dim, 0, dtype="float32")
+        some = words.encode(first)
+        begin = words.initial_vectors("word2vec", some.words, dim, 0, dtype="float32")
         seconds = {"hblib": [], "gensim": []}
         for seed in range(rounds):
-            run = timed(time.process_time, embeddings.sgns, some, begin, seed, epochs=1)
+            run = timed(time.process_time, words.sgns, some, begin, seed, epochs=1)
             seconds["hblib"].append(run[0])
             model = gensim_model(first, dim, seed, 1)
             examples = {"total_examples": len(first), "epochs": 1}
@@ -272,7 +270,7 @@ def against_size(text, docs, dim, parts, rounds):
     found = record.curves("words of the text", "CPU time of one epoch of skip-gram, s", lines)
     memory = {
         "one epoch of skip-gram, whole text: hblib": record.peak(
-            lambda: embeddings.sgns(some, begin, 0, epochs=1)
+            lambda: words.sgns(some, begin, 0, epochs=1)
         ),
         "one epoch of skip-gram, whole text: gensim": record.peak(
             lambda: gensim_model(docs, dim, 0, 1).train(docs, total_examples=len(docs), epochs=1)
@@ -285,11 +283,11 @@ def main():
     """Print and store all figures."""
     quick, load = record.options(__doc__).quick, record.load()
     rounds, n_seeds = (1, 1) if quick else (3, 2)
-    text = corpora.shuffled(corpora.load("docstrings"), 0)
+    text = words.shuffled(words.load_text("docstrings"), 0)
     if quick:
-        text = corpora.restrict(text, 2000)
-    large, small = corpora.restrict(text, min_count=5), corpora.restrict(text, 4000)
-    counts = corpora.cooccurrence(small, weights="expected")
+        text = words.restrict(text, 2000)
+    large, small = words.restrict(text, min_count=5), words.restrict(text, 4000)
+    counts = words.cooccurrence(small, weights="expected")
     torch.set_num_threads(1)
     docs = documents(large)
     with threadpool_limits(1):

@@ -1,6 +1,6 @@
 """What do hidden units on a grid cost? A layout by assignment, and a penalised training step.
 
-- *Layout*: `grid_layout.assign` for 1,024 units (32 x 32), 10 classes, 1,257 samples: the sums over
+- *Layout*: `grid.assign_units` for 1,024 units (32 x 32), 10 classes, 1,257 samples: the sums over
   classes, the table of costs and the exact solution. Three kinds of activity: noise, a layer of an
   untrained network, and one whose units prefer places (where many cells suit a unit almost alike).
 - *Penalty*: CPU time of a training step with the penalty over that of the same step without, at
@@ -22,16 +22,14 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import threadpool_limits
 from torch.nn import functional
 
-from hblib.grid import _grid as grid
-from hblib.grid import _layout as grid_layout
-from hblib.models import _grid_networks as grid_networks
+from hblib import grid, models
 
 N_SAMPLES, N_CLASSES, N_FEATURES = 1257, 10, 64
 LAYOUT_SECONDS = 2.0
 # The penalty reads every activation once more, forwards and backwards.
 STEP_RATIO = {"source": 1.5, "chapter": 2.0}
 SCALES = {  # seeds, widths, shape of the grid, batch
-    "source": (1, grid_networks.SOURCE_SCALE["widths"], (32, 32), 128),
+    "source": (1, models.SOURCE_SCALE["widths"], (32, 32), 128),
     "chapter": (20, (256, 256), (16, 16), 64),
 }
 
@@ -50,14 +48,16 @@ def layouts(rounds):
     centres = grid.ring_centres(N_CLASSES, shape)
     X, y = samples()
     rng = np.random.default_rng(1)
-    layer = grid_networks.MLPs([0], N_FEATURES, N_CLASSES, (1024,)).activations(X)[0][0]
+    layer = models.Networks(
+        models.MLP((1024,), "sigmoid"), N_FEATURES, N_CLASSES, [0], "glorot"
+    ).activations(X)[0][0]
     P = grid.log_surfaces(grid.lattice(shape), centres, sigma).exp().numpy()
     tuned = P[y][:, rng.permutation(1024)] / P.max() + 0.01 * rng.random((N_SAMPLES, 1024))
     kinds = {"noise": rng.random((N_SAMPLES, 1024)), "untrained layer": layer, "tuned units": tuned}
     found = {}
     for name, H in kinds.items():
         times = [
-            record.cpu_time(lambda H=H: grid_layout.assign(H, y, shape, centres, sigma))[0]
+            record.cpu_time(lambda H=H: grid.assign_units(H, y, shape, centres, sigma))[0]
             for _ in range(rounds)
         ]
         found[name] = {"median": round(float(np.median(times)), 3), "most": round(max(times), 3)}
@@ -73,7 +73,7 @@ def of_noise(n_units):
     surfaces = grid.log_surfaces(grid.lattice(shape), centres, sigma).exp().numpy()
     table = (one_hot @ np.log(H + grid.EPS)).T @ surfaces
     return {
-        "hblib": lambda: grid_layout.assign(H, y, shape, centres, sigma),
+        "hblib": lambda: grid.assign_units(H, y, shape, centres, sigma),
         "floor: assignment by scipy": lambda: linear_sum_assignment(table, maximize=True),
     }
 
@@ -94,7 +94,9 @@ def steps(scale, rounds):
     }
     runs = {}
     for name, what in terms.items():
-        networks = grid_networks.MLPs(range(n_seeds), N_FEATURES, N_CLASSES, widths)
+        networks = models.Networks(
+            models.MLP(widths, "sigmoid"), N_FEATURES, N_CLASSES, range(n_seeds), "glorot"
+        )
         penalty = what and grid.LayerPenalty(networks.hidden, what)
         rule = torch.optim.Adam(networks.parameters(), fused=True)
         runs[name] = (networks, penalty, rule)

@@ -20,7 +20,7 @@ import torch
 from scipy import linalg
 from threadpoolctl import threadpool_limits
 
-from hblib.similarity import _similarity as similarity
+from hblib import similarity
 
 try:
     from cca_zoo.linear import CCA

@@ -27,8 +27,7 @@ import record
 from sklearn.linear_model import orthogonal_mp_gram
 from threadpoolctl import threadpool_limits
 
-from hblib.sparse import _recovery as recovery
-from hblib.sparse import _sparse as sparse
+from hblib import sparse
 
 try:
     import spams
@@ -43,8 +42,8 @@ REQUIRED = {5: (2.0, 50, 2.0), 20: (1.8, 50, 7.0), 15: (2.0, None, None)}
 
 def problem(n_features, n_atoms, sparsity, n_samples, dtype):
     """Signals and dictionary."""
-    D = recovery.random_dictionary(n_atoms, n_features, 0)
-    X, _ = recovery.sparse_signals(D, n_samples, sparsity, 1, snr=20)
+    D = sparse.random_dictionary(n_atoms, n_features, 0)
+    X, _ = sparse.sparse_signals(D, n_samples, sparsity, 1, snr=20)
     return X.astype(dtype), D.astype(dtype)
 
 
@@ -144,7 +143,7 @@ def two_threads(rounds):
 
 def two_hundred_thousand():
     """CPU seconds to code 200,000 signals of 500 numbers, 15 of 2,000 atoms each."""
-    D = recovery.random_dictionary(2000, 500, 0).astype(np.float32)
+    D = sparse.random_dictionary(2000, 500, 0).astype(np.float32)
     X = np.random.default_rng(1).normal(size=(200_000, 500)).astype(np.float32)
     return record.cpu_time(lambda: sparse.batch_omp(X, D, 15))[0]
 

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from hblib.figures import _plotting as plotting
+from hblib import figures
 
-plotting.use_style()
+figures.use_style()
 
 
 def compare(what, yours, expected):

@@ -82,7 +82,7 @@ def drawn(block):
     body = block.body.rstrip()
     options = {key: block.options.get(key, "") for key in ("caption", "alt")}
     return (
-        f"{body}\nplotting.show(\n    fig,\n    caption={options['caption']!r},\n"
+        f"{body}\nfigures.show(\n    fig,\n    caption={options['caption']!r},\n"
         f"    alt={options['alt']!r},\n)"
     )
 

@@ -1,4 +1,4 @@
-"""Do hidden units mean anything, or only the space they span?
+"""The Hidden Basis: do hidden units mean anything, or only the space they span.
 
 One room per idea, each imported by itself; a room imports only from those before it in this list.
 

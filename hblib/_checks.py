@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+
+# A seed, several numbers that make one seed, a generator, or None for fresh randomness.
+Randomness = int | Sequence[int] | np.random.Generator | None
 
 
 def as_array(
@@ -146,16 +149,24 @@ def choice(name: str, value: Any, allowed: Collection) -> Any:
     return value
 
 
-def generator(rng: int | np.random.Generator | None) -> np.random.Generator:
+def generator(rng: Randomness) -> np.random.Generator:
     """Return a random generator from a seed or a generator, the convention of the whole library.
+
+    Parameters
+    ----------
+    rng : int, sequence of int, numpy.random.Generator or None
+        A sequence is one seed, as in NumPy: ``[seed, 3]`` is the fourth stream of a run. None
+        draws fresh randomness.
 
     Examples
     --------
     >>> float(generator(0).random()) == float(np.random.default_rng(0).random())
     True
     """
-    if isinstance(rng, bool | float) or not isinstance(
-        rng, int | np.integer | np.random.Generator | None
-    ):
-        raise ValueError(f"rng must be a seed, a numpy.random.Generator or None, got {rng!r}")
+    if isinstance(rng, list | tuple):
+        return np.random.default_rng([whole("rng", part, least=0) for part in rng])
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        ok = isinstance(rng, numbers.Integral) and not isinstance(rng, bool | np.bool_) and rng >= 0
+        if not ok:
+            raise ValueError(f"rng must be a seed, a numpy.random.Generator or None, got {rng!r}")
     return np.random.default_rng(rng)

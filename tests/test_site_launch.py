@@ -78,21 +78,23 @@ def test_colab_gets_a_first_cell_that_installs_what_is_missing(tmp_path, monkeyp
     exec(cell, {"get_ipython": Shell})
     assert not ran  # the library is here
     importing = builtins.__import__
+    for absent in ("hblib", "myst_nb"):  # without the second, the library lacks its extra
 
-    def without_the_library(name, *rest):
-        if name == "hblib":
-            raise ImportError(name)
-        return importing(name, *rest)
+        def without(name, *rest, absent=absent):
+            if name == absent:
+                raise ImportError(name)
+            return importing(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", without_the_library)
-    exec(cell, {"get_ipython": Shell})
-    assert ran == [("pip", f'install -q "hblib @ git+{REPOSITORY}"')]
+        monkeypatch.setattr(builtins, "__import__", without)
+        exec(cell, {"get_ipython": Shell})
+        assert ran.pop() == ("pip", f'install -q "hblib[run] @ git+{REPOSITORY}"') and not ran
 
 
 def test_what_colab_installs_brings_everything_a_chapter_imports():
-    """The library's own requirements are enough: no chapter needs the tools of the book."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    named = {re.split(r"[<>=~! ]", item)[0] for item in project["project"]["dependencies"]}
+    """The library with its extra `run`, whose wheel `test_wheel.py` looks into."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["run"]
+    named = {re.split(r"[<>=~! ]", item)[0] for item in wanted}
     named |= {name.replace("-", "_") for name in named} | {"sklearn", "skimage", "yaml", "hblib"}
     for path in files.chapters(ROOT):
         tops = {name.split(".")[0] for name in stamp.imports(path)} - sys.stdlib_module_names

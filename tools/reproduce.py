@@ -28,7 +28,7 @@ from tqdm import tqdm  # noqa: E402
 
 from runner import execute, files, ledger, stamp, tables  # noqa: E402
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "gensim", "scikit-image")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "numba", "pandas", "scikit-image")
 
 
 def surroundings(about, threads):

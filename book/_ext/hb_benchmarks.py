@@ -16,7 +16,7 @@ from hb_html import simple_table, tag
 from matplotlib.ticker import NullLocator
 from sphinx.util.docutils import SphinxDirective
 
-from hblib.figures import _plotting as plotting
+from hblib import figures
 
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 COMPARISONS["=="] = operator.eq
@@ -94,14 +94,14 @@ def slope_rows(series):
 def draw(series):
     """Log-log figure of a series; the floor in black."""
     with matplotlib.rc_context():
-        plotting.use_style()
+        figures.use_style()
         figure, axes = plt.subplots(figsize=(6.5, 3.9))
         for i, (name, line) in enumerate(series["lines"].items()):
             x, y = zip(*line)
-            color = plotting.PALETTE[i % 6]
-            look = {"color": color, "marker": plotting.MARKERS[i % 6], "linestyle": "-"}
+            color = figures.PALETTE[i % 6]
+            look = {"color": color, "marker": figures.MARKERS[i % 6], "linestyle": "-"}
             if name.startswith(FLOOR):
-                look = {"color": plotting.BLACK, "marker": "", "linestyle": (0, (1, 1))}
+                look = {"color": figures.BLACK, "marker": "", "linestyle": (0, (1, 1))}
             axes.plot(x, y, label=name, markersize=5, **look)
         axes.set(xscale="log", yscale="log", xlabel=series["x"], ylabel=series["y"])
         sizes = sorted({x for line in series["lines"].values() for x, _ in line})

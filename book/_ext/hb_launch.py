@@ -2,8 +2,9 @@
 
 Binder and JupyterHub take the whole repository, so its notebooks run there as they are. Colab opens
 one notebook on a machine that has never heard of this book: for it, the site holds copies of the
-chapters with a first cell that installs what is missing. Colab opens notebooks from GitHub, so the
-site has to be published from the branch ``gh-pages`` of the repository, as GitHub Pages does.
+chapters with a first cell that installs the library, which brings the register of claims and the
+texts, and with its extra ``run`` what chapters import besides. Colab opens notebooks from GitHub, so
+the site has to be published from the branch ``gh-pages`` of the repository, as GitHub Pages does.
 """
 
 import re
@@ -15,9 +16,9 @@ from nbformat import v4
 FOLDER = "colab"
 SETUP = """# @title Set-up: run this cell first
 try:
-    import hblib
+    import hblib, myst_nb
 except ImportError:  # not in the book's environment
-    %pip install -q "hblib @ git+{repository}"
+    %pip install -q "hblib[run] @ git+{repository}"
 """
 
 

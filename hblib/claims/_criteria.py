@@ -308,7 +308,7 @@ def confidence_interval(x: np.ndarray, aggregate: str, level: float, where: str 
 
     if aggregate not in ("mean", "median", "proportion"):
         raise ValueError(f"aggregate must be mean, median or proportion, got {aggregate!r}")
-    if not 0 < level < 1:
+    if not (isinstance(level, float) and 0 < level < 1):
         raise ValueError(f"level must lie between 0 and 1, got {level!r}")
     x = _as_sample(x, "bound", aggregate, where)
     percent = f"{100 * level:.0f} %"

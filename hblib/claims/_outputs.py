@@ -103,12 +103,16 @@ def num(x: float, fmt: str = ".2g") -> Num:
     >>> num(3.21e-15, ".1e")
     3.2e-15
     """
-    text = format(float(x), fmt)
+    x = float(x)
+    try:
+        text = format(x, fmt)
+    except ValueError:
+        raise ValueError(f"fmt must be a format specification of numbers, got {fmt!r}") from None
     if not re.fullmatch(r"[-+0-9.,eE]+%?", text) and math.isfinite(x):
         raise ValueError(
             f"fmt {fmt!r} gives {text!r}; only digits, commas, signs, points, e and % are allowed"
         )
-    return Num(float(x), text)
+    return Num(x, text)
 
 
 class Varying(Output):

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
-from hblib._checks import as_array
+from hblib._checks import as_array, number
 from hblib.claims import Output, mime, shown, stored, text_to_html
 from hblib.claims._outputs import Num, is_number
 
@@ -422,7 +422,7 @@ def log_curves(
         cue = {"color": PALETTE[i % len(PALETTE)], "linestyle": LINES[i % len(LINES)]}
         ax.plot(x, y, label=name, **cue)
     if threshold is not None:
-        ax.axhline(threshold, color="#555555", linewidth=1, linestyle="-")
+        ax.axhline(number("threshold", threshold), color="#555555", linewidth=1, linestyle="-")
     ax.set_yscale("log", nonpositive="mask")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     columns = 1 if max(map(len, curves)) > 24 else 2
@@ -491,7 +491,7 @@ def dot_plot(
         marker = MARKERS[i % len(MARKERS)]
         ax.plot(estimates[chosen], row[chosen], marker, color=color, linestyle="none", label=group)
     if reference is not None:
-        ax.axvline(reference, color="#555555", linewidth=1)
+        ax.axvline(number("reference", reference), color="#555555", linewidth=1)
     ax.set_xscale("log" if log else "linear")
     ax.set_yticks(row, labels)
     ax.tick_params(axis="y", length=0)

@@ -29,8 +29,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from hblib._checks import as_array, choice, number, whole
-from hblib.worlds._randomness import Randomness, as_generator
+from hblib._checks import Randomness, as_array, choice, generator, number, whole
 
 DIVERGENCES = ("kl", "reverse", "symmetric", "cross_entropy", "contrastive")
 # The logarithm needs a floor where a ReLU is off. Active units are of the order of 0.1 to 1.
@@ -91,7 +90,7 @@ def uniform_positions(
     """
     corner = np.array(check_shape(shape)) - 1
     lead = () if size is None else (whole("size", size),)
-    return as_generator(rng).uniform(0, corner, (*lead, whole("n_points", n_points), 2))
+    return generator(rng).uniform(0, corner, (*lead, whole("n_points", n_points), 2))
 
 
 def ring_centres(n_classes: int, shape: tuple[int, int], radius: float = 0.36) -> np.ndarray:
@@ -168,7 +167,7 @@ def tsne_centres(
     if len(np.unique(means, axis=0)) < n_classes:
         # scikit-learn's t-SNE ends the process (a segmentation fault) where all points coincide.
         raise ValueError("X must have a different mean for every class")
-    state = int(as_generator(rng).integers(2**31))
+    state = int(generator(rng).integers(2**31))
     tsne = TSNE(perplexity=min(30, (n_classes - 1) / 3), init="pca", random_state=state)
     points = tsne.fit_transform(means).astype(float)
     points -= points.mean(axis=0)
@@ -262,7 +261,7 @@ def surface_penalty(
     log_P = as_tensor("log_P", log_P).to(H)
     if H.ndim < 2 or log_P.ndim < 2 or H.shape[-1] != log_P.shape[-1]:
         raise ValueError(
-            f"the grid has {log_P.shape[-1]} units, but the layer's activations have the shape "
+            f"the grid (log_P) has {log_P.shape[-1]} units, but the activations H have the shape "
             f"{tuple(H.shape)}; it must be (..., n_samples, {log_P.shape[-1]})"
         )
     y = torch.as_tensor(check_labels(y, H.shape[-2], log_P.shape[-2]), device=H.device)
@@ -329,7 +328,7 @@ def adjacency_penalty(
     if H.ndim < 2 or H.shape[-1] != height * width:
         raise ValueError(
             f"shape must fit the layer: a grid of {height} x {width} has {height * width} units, "
-            f"but the activations have the shape {tuple(H.shape)}"
+            f"but the activations H have the shape {tuple(H.shape)}"
         )
     check_torus(shape, torus)
     maps = H.unflatten(-1, (height, width))

@@ -203,7 +203,9 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def model_input(model: torch.nn.Module, X: ArrayLike | torch.Tensor) -> torch.Tensor:
+def model_input(
+    model: torch.nn.Module, X: ArrayLike | torch.Tensor, name: str = "X"
+) -> torch.Tensor:
     """Return inputs on the device of a model and in its precision.
 
     Whole numbers stay whole where the model has an embedding that looks them up; otherwise they
@@ -211,7 +213,7 @@ def model_input(model: torch.nn.Module, X: ArrayLike | torch.Tensor) -> torch.Te
     """
     if not isinstance(X, torch.Tensor):
         whole = np.asarray(X).dtype.kind in "iu"
-        X = np.asarray(X, np.int64) if whole else as_array("X", X)
+        X = np.asarray(X, np.int64) if whole else as_array(name, X)
         X = torch.tensor(np.ascontiguousarray(X))
     X = X.detach()
     weights = [*model.parameters(), *model.buffers()]

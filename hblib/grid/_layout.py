@@ -84,10 +84,10 @@ def assign_units(
     if H.ndim < 2 or H.shape[-1] != n_units:
         raise ValueError(
             f"shape must fit the layer: a grid of {shape} has {n_units} units, but the "
-            f"activations have the shape {H.shape}"
+            f"activations H have the shape {H.shape}"
         )
     if (H < 0).any():
-        raise ValueError(f"activations must not be negative, got {H.min():.3g}")
+        raise ValueError(f"activations H must not be negative, got {H.min():.3g}")
     log_P = grid.log_surfaces(grid.lattice(shape), mu, sigma).numpy()
     y = grid.check_labels(y, H.shape[-2], mu.shape[-2])
     grid.count_classes(y)
@@ -196,6 +196,11 @@ def coordinate_gradient(
     Q = torch.tensor(doubles("Q", Q, 2))
     if not (Q.sum(-1) > 0).all():
         raise ValueError("Q must have some activity for every class")
+    if Q.shape != log_P.shape:
+        raise ValueError(
+            f"Q must have a row for each of centres and a column for each of positions, "
+            f"{tuple(log_P.shape)}, got {tuple(Q.shape)}"
+        )
     # With a mean activity far above EPS the smoothing of Q is below rounding.
     H = Q / Q.mean(-1, keepdim=True) * 1e8
     grid.surface_penalty(H, np.arange(len(H)), log_P, kind).backward()
@@ -338,6 +343,8 @@ def spread(points: ArrayLike) -> np.ndarray:
     5.0
     """
     points = doubles("points", points)
+    if points.ndim < 2:
+        raise ValueError(f"points must have the shape (..., n_points, 2), got {points.shape}")
     offsets = points - points.mean(axis=-2, keepdims=True)
     return np.sqrt((offsets**2).sum(axis=-1).mean(axis=-1))
 
@@ -367,8 +374,14 @@ def inward(positions: ArrayLike, gradient: ArrayLike, centre: ArrayLike) -> np.n
     >>> float(inward([[0, 0], [0, 2]], [[0, -1], [0, 1]], [0, 1]))
     1.0
     """
-    way = doubles("centre", centre) - doubles("positions", positions)
-    g = doubles("gradient", gradient)
+    positions, g = doubles("positions", positions), doubles("gradient", gradient)
+    centre = doubles("centre", centre, 1)
+    if positions.ndim < 2 or positions.shape != g.shape or centre.shape != g.shape[-1:]:
+        raise ValueError(
+            f"positions and gradient must be (..., n_points, 2) and centre (2,), got "
+            f"{positions.shape}, {g.shape} and {centre.shape}"
+        )
+    way = centre - positions
     norms = np.sqrt((way**2).sum(axis=(-2, -1)) * (g**2).sum(axis=(-2, -1)))
     if not np.all(norms > 0):
         raise ValueError("gradient must not be zero, nor all positions in centre")

@@ -14,11 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from hblib._checks import number
+from hblib._checks import Randomness, generator, number
 from hblib.grid import _grid as grid
 from hblib.grid._grid import doubles
 from hblib.grid._hooks import evaluating, model_input, suppressed
-from hblib.worlds._randomness import Randomness, as_generator
 
 # --- maps ----------------------------------------------------------------------------------------
 
@@ -69,7 +68,13 @@ def centroids(maps: ArrayLike, positions: ArrayLike) -> np.ndarray:
     array([[1., 2.]])
     """
     maps = _active(maps)
-    return maps / maps.sum(axis=-1, keepdims=True) @ doubles("positions", positions)
+    positions = doubles("positions", positions)
+    if maps.ndim < 2 or positions.shape[-2:] != (maps.shape[-1], 2):
+        raise ValueError(
+            "maps (..., n_maps, n_units) and positions (..., n_units, 2) must have the same units, "
+            f"got {maps.shape} and {positions.shape}"
+        )
+    return maps / maps.sum(axis=-1, keepdims=True) @ positions
 
 
 def class_information(maps: ArrayLike, prior: ArrayLike | None = None) -> np.ndarray:
@@ -209,7 +214,7 @@ def random_masks(masks: ArrayLike, rng: Randomness = None) -> np.ndarray:
     2
     """
     doubles("masks", masks)
-    return as_generator(rng).permuted(np.asarray(masks), axis=-1)
+    return generator(rng).permuted(np.asarray(masks), axis=-1)
 
 
 def source_mask(positions: ArrayLike, centres: ArrayLike, sigma: float) -> np.ndarray:
@@ -275,8 +280,11 @@ def decode_classes(H: ArrayLike | torch.Tensor, masks: ArrayLike) -> np.ndarray:
     totals = masks.sum(axis=-1, keepdims=True)
     if (masks < 0).any() or not (totals > 0).all():
         raise ValueError("masks must not be negative, and each must have at least one unit")
+    H = doubles("H", H)
+    if min(H.ndim, masks.ndim) < 2 or H.shape[-1] != masks.shape[-1]:
+        raise ValueError(f"H and masks must have the same units, got {H.shape} and {masks.shape}")
     means = masks / totals
-    return (doubles("H", H) @ means.swapaxes(-1, -2)).argmax(axis=-1)
+    return (H @ means.swapaxes(-1, -2)).argmax(axis=-1)
 
 
 # --- ablation ------------------------------------------------------------------------------------
@@ -327,6 +335,8 @@ def ablation(
     per_layer = isinstance(masks, list) and np.ndim(masks[0]) > 1
     masks = masks if per_layer else [masks] * len(layers)
     masks = [doubles("masks", mask) for mask in masks]
+    if any(mask.ndim < 2 for mask in masks):
+        raise ValueError("masks must have the shape (n_masks, ..., n_units)")
     if len(masks) != len(layers) or len({len(m) for m in masks}) != 1:
         raise ValueError(
             f"masks must be one array per layer, equally many masks each; got {len(masks)}"
@@ -375,7 +385,10 @@ def selectivity(losses: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     >>> own.tolist(), others.tolist()
     ([0.5, 0.3], [0.25, 0.0])
     """
-    losses = np.moveaxis(doubles("losses", losses), 0, -2)
+    losses = doubles("losses", losses)
+    if losses.ndim < 2:
+        raise ValueError(f"losses must be (n_classes, ..., n_classes), got {losses.shape}")
+    losses = np.moveaxis(losses, 0, -2)
     n = losses.shape[-1]
     if losses.shape[-2] != n or n < 2:
         raise ValueError(f"losses must have one mask per class, got {losses.shape[-2]} for {n}")
@@ -386,7 +399,7 @@ def selectivity(losses: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
 def _activity(H):
     H = doubles("H", H)
     if H.ndim < 2 or (H < 0).any():
-        raise ValueError("activations must be (..., n_samples, n_units) and not negative")
+        raise ValueError("activations H must be (..., n_samples, n_units) and not negative")
     return H + grid.EPS
 
 

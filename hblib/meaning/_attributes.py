@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hblib._checks import as_array, number, whole
-from hblib.worlds._randomness import Randomness, as_generator
+from hblib._checks import Randomness, as_array, generator, number, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,7 +213,7 @@ def chance_level(
             "alpha must lie between 0 and 1 with at least 10 of n_draws beyond it, "
             f"got {alpha} and {n_draws}"
         )
-    has, rng = _truth_table("has", has), as_generator(rng)
+    has, rng = _truth_table("has", has), generator(rng)
     scores = []
     for size in np.diff(np.linspace(0, n_draws, 11, dtype=int)):
         top = top_inputs(rng.random((size, len(has)), dtype=np.float32).T, n_top).indices

@@ -29,9 +29,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse as sp
 
 from hblib import worlds
-from hblib._checks import as_array, choice, whole
+from hblib._checks import Randomness, as_array, choice, generator, whole
 from hblib.meaning._attributes import top_inputs
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -328,7 +327,7 @@ def minimal_pairs(
     kept = [f for f in facts if f.extra]
     if not kept:
         raise ValueError("facts must hold at least one picture with an extra thing")
-    seed = int(as_generator(rng).integers(2**63))
+    seed = int(generator(rng).integers(2**63))
     bare = [replace(f, extra=None, extra_colour=None) for f in kept]
     return kept, worlds.render_scenes(kept, seed), worlds.render_scenes(bare, seed)
 
@@ -429,7 +428,7 @@ def single_things(
     >>> {f.count for f in single_things(2, rng=0)["cat"]}
     {1}
     """
-    n_each, rng = whole("n_each", n_each), as_generator(rng)
+    n_each, rng = whole("n_each", n_each), generator(rng)
     table, weights = worlds.situations()
     found = {}
     for thing in worlds.SCENE_THINGS:
@@ -469,11 +468,13 @@ def two_things(
     >>> two_things("cat", "keyboard", 1, rng=0)[0].place
     'office'
     """
-    n_each, rng = whole("n_each", n_each), as_generator(rng)
+    n_each, rng = whole("n_each", n_each), generator(rng)
     table, _ = worlds.situations()
     here = [f for f in table if (f.subject, f.other) == (one, other) and not f.statue]
     if not here:
-        raise ValueError(f"no situation brings {one} together with {other}")
+        raise ValueError(
+            f"no situation brings {one} together with {other}: one and other must be related"
+        )
     return [_alone(here[i], rng) for i in rng.choice(len(here), n_each)]
 
 

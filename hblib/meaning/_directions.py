@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hblib._checks import as_array, whole
+from hblib._checks import Randomness, as_array, generator, whole
 from hblib.meaning._attributes import top_inputs
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +180,7 @@ def intrusion(
     ranked = top_inputs(ends, n_words).indices
     top, lower = ranked[:, :n_top], ranked[:, n_words // 2 :]
     n_draws = whole("n_draws", n_draws, 1, lower.shape[1])
-    intruder = as_generator(rng).permuted(lower, axis=1)[:, :n_draws]
+    intruder = generator(rng).permuted(lower, axis=1)[:, :n_draws]
     within = S[top[:, :, None], top[:, None, :]]
     among_top = within.sum(axis=2) - np.diagonal(within, axis1=1, axis2=2)
     to_intruder = S[top[:, :, None], intruder[:, None, :]]  # (ends, top, draws)
@@ -446,7 +445,7 @@ def haar_test(
     if X.ndim != 2:
         raise ValueError(f"X must have the shape (n_words, n_dims), got {X.shape}")
     n_rotations = whole("n_rotations", n_rotations, 19)
-    U = haar(X.shape[1], as_generator(rng), size=n_rotations)
+    U = haar(X.shape[1], generator(rng), size=n_rotations)
     # Few copies at a time stay in the processor's cache.
     batches = np.array_split(U, max(1, n_rotations * X.size // 250_000))
     copies = []
@@ -562,7 +561,7 @@ def alignment_cosines(X: ArrayLike, Y: ArrayLike, fitted: ArrayLike) -> Alignmen
 
     def mean_cosine(A, B):
         lengths = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
-        lengths = _not_zero("centred words of length", lengths)
+        lengths = _not_zero("centred words of length", lengths, "X or Y")
         return float(np.mean(np.sum(A * B, axis=1) / lengths))
 
     return AlignmentCosines(
@@ -582,7 +581,9 @@ def _vectors(X: ArrayLike, name: str = "X") -> NDArray[np.float64]:
     return X
 
 
-def _not_zero(what: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _not_zero(
+    what: str, values: NDArray[np.float64], name: str = "X"
+) -> NDArray[np.float64]:
     if not np.all(values):
-        raise ValueError(f"X has {what} 0, for which the statistic is not defined")
+        raise ValueError(f"{name} has {what} 0, for which the statistic is not defined")
     return values

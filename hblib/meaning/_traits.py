@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hblib._checks import as_array, number, whole
+from hblib._checks import Randomness, as_array, generator, number, whole
 from hblib.meaning._attributes import (
     _activations,
     _truth_table,
@@ -31,7 +31,6 @@ from hblib.meaning._attributes import (
     enrichment,
     top_inputs,
 )
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +123,7 @@ def shuffled_rank_correlation(
     True
     """
     factors = as_array("factors", factors, ndim=2)
-    return best_rank_correlation(activations, factors[as_generator(rng).permutation(len(factors))])
+    return best_rank_correlation(activations, factors[generator(rng).permutation(len(factors))])
 
 
 def random_directions(
@@ -156,6 +155,7 @@ def random_directions(
     >>> np.linalg.norm(random_directions(codes, 2, rng=0), axis=1).round(6)
     array([1., 1.])
     """
+    n_directions = whole("n_directions", n_directions)
     vectors = gaussian_twin(codes, n_directions, rng, centred=True)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (lengths > 0).all():
@@ -210,7 +210,7 @@ def gaussian_twin(
     # refuses, and the signs of eigenvectors differ from machine to machine.
     variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(codes, rowvar=False)))
     scale = np.sqrt(np.maximum(variances, 0))
-    draws = as_generator(rng).standard_normal((n_samples, len(scale)))
+    draws = generator(rng).standard_normal((n_samples, len(scale)))
     twin = ((draws @ axes) * scale) @ axes.T
     return (twin if centred else twin + mean).astype(codes.dtype)
 

@@ -73,9 +73,9 @@ def activations(
                 f"{', '.join(map(repr, modules))}"
             )
     if isinstance(inputs, Mapping):
-        samples = {name: model_input(model, values) for name, values in inputs.items()}
+        samples = {name: model_input(model, values, name) for name, values in inputs.items()}
     else:
-        samples = {"inputs": model_input(model, inputs)}
+        samples = {"inputs": model_input(model, inputs, "inputs")}
     lengths = {len(values) if values.ndim else 0 for values in samples.values()}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError("inputs must have samples as their first axis, at least one, equally many")

@@ -26,9 +26,8 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from hblib._checks import as_array, choice, number, whole
+from hblib._checks import Randomness, as_array, choice, generator, number, whole
 from hblib.rotation import Muon
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -484,7 +483,7 @@ def as_seed(rng: Randomness) -> int:
     """Return a seed for torch: a whole number as it is, or one drawn from anything else."""
     if isinstance(rng, int | np.integer) and not isinstance(rng, bool | np.bool_):
         return whole("rng", rng, 0)
-    return int(as_generator(rng).integers(2**31))
+    return int(generator(rng).integers(2**31))
 
 
 def _optimisers(network, settings, n_steps):

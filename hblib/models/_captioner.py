@@ -22,10 +22,9 @@ from numpy.typing import ArrayLike
 from torch import nn
 from torch.nn import functional
 
-from hblib._checks import choice, number, whole
+from hblib._checks import Randomness, choice, generator, number, whole
 from hblib.models._autoencoder import as_seed, check_codes
 from hblib.worlds import CAPTION_VOCABULARY
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     from hblib.worlds import Scenes
@@ -214,7 +213,7 @@ class Captioner:
         """
         n_samples = whole("n_samples", n_samples)
         temperature = number("temperature", temperature, above=0)
-        rng = as_generator(rng)
+        rng = generator(rng)
 
         def choose(logits):
             # The largest of logits plus Gumbel noise is a draw from their softmax.

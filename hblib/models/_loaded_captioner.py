@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from hblib._checks import as_array, whole
+from hblib._checks import Randomness, as_array, generator, whole
 from hblib.models._autoencoder import check_codes
-from hblib.worlds._randomness import Randomness, as_generator
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class LoadedCaptioner:
         if self.write_samples is None:
             raise ValueError("write_samples was not given: this decoder cannot sample")
         codes, n_samples = check_codes(codes, self.n_latent), whole("n_samples", n_samples)
-        drawn = self.write_samples(codes, n_samples, as_generator(rng))
+        drawn = self.write_samples(codes, n_samples, generator(rng))
         return [list(captions) for captions in drawn]
 
 

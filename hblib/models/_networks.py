@@ -244,7 +244,7 @@ class Networks(torch.nn.Module):
     ):
         super().__init__()
         choice("initialisation", initialisation, INITIALISATIONS)
-        shape = (input_shape,) if isinstance(input_shape, int | np.integer) else tuple(input_shape)
+        shape = input_shape if isinstance(input_shape, tuple | list) else (input_shape,)
         self.architecture = architecture
         self.input_shape = tuple(whole("input_shape", side) for side in shape)
         seeds = [int(seed) for seed in seeds]

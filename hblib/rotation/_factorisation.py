@@ -79,6 +79,8 @@ class Parameters:
         Values, which are copied.
     dtype : torch.dtype, optional
         Precision; by default that of the values.
+    names : tuple of two str
+        What error sentences call them.
 
     Raises
     ------
@@ -92,12 +94,18 @@ class Parameters:
     (torch.Size([14]), torch.Size([1, 2, 4]))
     """
 
-    def __init__(self, A: ArrayLike, B: ArrayLike, dtype: torch.dtype | None = None):
-        A, B = batched("A0", A, dtype), batched("B0", B, dtype)
+    def __init__(
+        self,
+        A: ArrayLike,
+        B: ArrayLike,
+        dtype: torch.dtype | None = None,
+        names: tuple[str, str] = ("A", "B"),
+    ):
+        A, B = batched(names[0], A, dtype), batched(names[1], B, dtype)
         if A.shape[:2] != B.shape[:2]:
             raise ValueError(
-                f"A0 {tuple(A.shape)} and B0 {tuple(B.shape)} must agree in seeds and in k, "
-                "their first two axes"
+                f"{names[0]} {tuple(A.shape)} and {names[1]} {tuple(B.shape)} must agree in seeds "
+                "and in k, their first two axes"
             )
         self.flat = torch.cat([A.reshape(-1), B.reshape(-1)])
         self.A = self.flat[: A.numel()].view(A.shape)
@@ -264,17 +272,20 @@ class Problem:
         M = self.M.repeat(twins, 1, 1) if self.M.ndim == 3 else self.M
         return replace(self, M=M, twins=twins * self.twins)
 
-    def parameters(self, A: ArrayLike, B: ArrayLike) -> Parameters:
+    def parameters(
+        self, A: ArrayLike, B: ArrayLike, names: tuple[str, str] = ("A", "B")
+    ) -> Parameters:
         """Check that (A, B) fits and copy it to this problem's precision."""
-        theta = Parameters(A, B, self.dtype)
+        theta = Parameters(A, B, self.dtype, names)
+        a, b = names
         seeds, _, m = theta.A.shape
         if (m, theta.B.shape[2]) != self.shape:
             raise ValueError(
-                f"A0 (S, k, {m}) and B0 (S, k, {theta.B.shape[2]}) do not fit M of shape "
-                f"{self.shape}: A0 needs one column per row of M, B0 one per column of M"
+                f"{a} (S, k, {m}) and {b} (S, k, {theta.B.shape[2]}) do not fit M of shape "
+                f"{self.shape}: {a} needs one column per row of M, {b} one per column of M"
             )
         if self.M.ndim == 3 and self.M.shape[0] != seeds:
-            raise ValueError(f"A0 holds {seeds} seeds but M holds {self.M.shape[0]}")
+            raise ValueError(f"{a} holds {seeds} seeds but M holds {self.M.shape[0]}")
         return theta
 
     def value(self, theta: Parameters) -> torch.Tensor:

@@ -108,7 +108,7 @@ def update_rule(name: str) -> UpdateRule:
     >>> update_rule("adam").symmetry, update_rule("adam-word").symmetry
     ('signed permutations', 'O(k)')
     """
-    return RULES[choice("rule", name, RULES)]
+    return RULES[choice("name of a rule", name, RULES)]
 
 
 # --- what is expected, and why --------------------------------------------------------------------

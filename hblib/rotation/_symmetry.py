@@ -159,7 +159,7 @@ def symmetry_defects(
     """
     import pandas as pd
 
-    theta0 = problem.parameters(A0, B0)
+    theta0 = problem.parameters(A0, B0, ("A0", "B0"))
     actions = _actions(theta0.A.shape[1], len(theta0.A), generator(rng))
     ends: dict[str, torch.Tensor] = {}
     columns = {}

@@ -184,7 +184,7 @@ def train_factorisation(
     """
     n_steps = whole("n_steps", n_steps)
     record = n_steps if record is None else whole("record", record)
-    theta = problem.parameters(A0, B0)
+    theta = problem.parameters(A0, B0, ("A0", "B0"))
     step = rule(problem, theta, **options)
     steps, errors = [0], [problem.value(theta)]
     for t in range(n_steps):
@@ -252,7 +252,7 @@ def equivariance_defect(
     True
     """
     n_steps = whole("n_steps", n_steps)
-    start = problem.parameters(A0, B0)
+    start = problem.parameters(A0, B0, ("A0", "B0"))
     if not (start.norm() > 0).all():
         raise ValueError("A0 and B0 must not both be zero: nothing moves, and nothing turns")
     UA64, UB64, several = _actions(U, start)
@@ -409,13 +409,14 @@ def imbalance_drift(
     array([2.])
     """
     time = number("time", time, above=0)
+    problem.parameters(A0, B0, ("A0", "B0"))  # refuses what does not fit
     Q0 = imbalance(A0, B0)
     size = np.linalg.norm(Q0, axis=(1, 2))
     if not (size > 0).all():
         raise ValueError("A0 A0^T - B0 B0^T must not be zero: the drift is relative to it")
     drift = []
     for lr in np.atleast_1d(as_array("lrs", lrs)).astype(np.float64):
-        lr = number("lr", float(lr), above=0)
+        lr = number("each of lrs", float(lr), above=0)
         run = train_factorisation(
             problem, A0, B0, rule, n_steps=max(1, round(time / lr)), lr=lr
         )

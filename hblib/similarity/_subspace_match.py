@@ -337,7 +337,7 @@ def matching_curve(
     """
     epsilons = as_array("epsilons", epsilons, ndim=(0, 1)).astype(np.float64)
     for epsilon in np.atleast_1d(epsilons):
-        _check_epsilon(float(epsilon))
+        _check_epsilon(float(epsilon), "each of epsilons")
     vectors = _activation_vectors(X, Y, centred)
     critical = np.sort(np.concatenate(_critical(vectors)))
     bounds = _distance_bound(epsilons, vectors.resolution)
@@ -485,9 +485,9 @@ def _trial_order(rng: int | np.random.Generator | None) -> np.random.Generator |
     return None if rng is None else generator(rng)
 
 
-def _check_epsilon(epsilon: float) -> float:
+def _check_epsilon(epsilon: float, name: str = "epsilon") -> float:
     if not (isinstance(epsilon, numbers.Real) and 0 <= epsilon < 1):
-        raise ValueError(f"epsilon must be in [0, 1), got {epsilon!r}")
+        raise ValueError(f"{name} must be in [0, 1), got {epsilon!r}")
     return float(epsilon)
 
 

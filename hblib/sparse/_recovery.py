@@ -240,6 +240,7 @@ def learn_by_ksvd(
     >>> sparse.atoms_recovered(sparse.learn_by_ksvd(X, first, sparsity=2), truth) >= 18
     True
     """
+    init = as_array("init", init, ndim=2)
     model = ksvd.KSVD(len(init), sparsity, n_iter, init=init, random_state=0, **options)
     return model.fit(X).components_
 

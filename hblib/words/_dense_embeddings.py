@@ -70,13 +70,15 @@ class _Problem:
         """The same problem for a batch in which all seeds are repeated ``twins`` times."""
         return replace(self, twins=twins * self.twins)
 
-    def parameters(self, A: np.ndarray, B: np.ndarray) -> Parameters:
+    def parameters(
+        self, A: np.ndarray, B: np.ndarray, names: tuple[str, str] = ("A0", "B0")
+    ) -> Parameters:
         """Check that (A, B) fits and copy it to this problem's precision."""
-        theta = Parameters(A, B, self.dtype)
+        theta = Parameters(A, B, self.dtype, names)
         if (theta.A.shape[2], theta.B.shape[2]) != self.shape:
             raise ValueError(
-                f"A0 and B0 need one column per word, {self.shape[0]}, got {theta.A.shape[2]} and "
-                f"{theta.B.shape[2]}"
+                f"{names[0]} and {names[1]} need one column per word, {self.shape[0]}, got "
+                f"{theta.A.shape[2]} and {theta.B.shape[2]}"
             )
         return theta
 

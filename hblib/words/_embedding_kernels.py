@@ -167,8 +167,9 @@ class Settings(NamedTuple):
     eps : float
         Added to roots that are divided by.
     zero, one : float
-        These two in that precision. They are data and not constants of the kernel, since the
-        compiler would order sums differently if it knew them.
+        These two in that precision, for skip-gram. They are data and not constants of its kernel:
+        the compiler orders sums differently when it knows them, and published numbers would change
+        in their last digit.
     """
 
     lr: np.floating
@@ -229,11 +230,10 @@ def settings(
 
 
 @njit(cache=False, nogil=True, fastmath=_FAST, inline="always")
-def _update(RULE, D, X, i, g, memory, h):
+def _update(RULE, D, X, i, g, memory, h, zero, one):
     """Row update x_i <- x_i - step(g) of one rule; D is the length of the row."""
     lr, b1, a1, b2, a2, eps = h.lr, h.beta1, h.new1, h.beta2, h.new2, h.eps
     M, S, powers = memory.M, memory.S, memory.powers
-    zero, one = h.zero, h.one
     if RULE == SGD:
         for k in range(D):
             X[i, k] -= lr * g[k]
@@ -337,8 +337,8 @@ def sgns_kernel(rule: str, dim: int) -> Callable[..., float]:
                 for k in range(D):
                     total[k] += e * C[j, k]
                     g[k] = e * W[i, k]
-                _update(RULE, D, C, j, g, memory_C, h)
-            _update(RULE, D, W, i, total, memory_W, h)
+                _update(RULE, D, C, j, g, memory_C, h, zero, one)
+            _update(RULE, D, W, i, total, memory_W, h, zero, one)
         return loss
 
     return sgns
@@ -369,7 +369,7 @@ def glove_kernel(rule: str, dim: int) -> Callable[..., float]:
 
     @njit(nogil=True, fastmath=_FAST, error_model="numpy")
     def glove(W, C, b, c, entries, memory_W, memory_C, memory_b, memory_c, h, h_bias):
-        zero = h.zero
+        zero, one = W.dtype.type(0), W.dtype.type(1)
         rows, columns, log_x, weight = entries
         gw, gc, gb = np.empty(D, W.dtype), np.empty(D, W.dtype), np.empty(1, W.dtype)
         loss = 0.0
@@ -385,10 +385,10 @@ def glove_kernel(rule: str, dim: int) -> Callable[..., float]:
                 gw[k] = e * C[j, k]
                 gc[k] = e * W[i, k]
             gb[0] = e
-            _update(RULE, D, W, i, gw, memory_W, h)
-            _update(RULE, D, C, j, gc, memory_C, h)
-            _update(BIAS, 1, b, i, gb, memory_b, h_bias)
-            _update(BIAS, 1, c, j, gb, memory_c, h_bias)
+            _update(RULE, D, W, i, gw, memory_W, h, zero, one)
+            _update(RULE, D, C, j, gc, memory_C, h, zero, one)
+            _update(BIAS, 1, b, i, gb, memory_b, h_bias, zero, one)
+            _update(BIAS, 1, c, j, gb, memory_c, h_bias, zero, one)
         return 0.5 * loss
 
     return glove

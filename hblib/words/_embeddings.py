@@ -141,6 +141,8 @@ def sgns(
                 )  # fmt: skip
                 losses[epoch, thread, 1] += -(-len(pairs[part_of_block]) // _EVERY)
 
+    if subsample is not None:
+        subsample = number("subsample", subsample, above=0)
     for epoch in range(epochs):
         seen = text if subsample is None else corpora.subsample(text, rng, subsample)
         parts = _split(seen, n_threads)

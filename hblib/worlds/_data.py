@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import scipy.special
 
-from hblib._checks import choice, number, whole
+from hblib._checks import Randomness, choice, generator, number, whole
 from hblib.worlds import _texts
-from hblib.worlds._randomness import Randomness, as_generator
 from hblib.worlds._texts import (  # noqa: F401  one place for all worlds
     Analogies,
     Cooccurrence,
@@ -265,7 +264,7 @@ def draw_matrices(
     rank = whole("rank", rank, most=min(n_rows, n_columns))
     lead = () if batch is None else (whole("batch", batch),)
     noise, kind = number("noise", noise, least=0), choice("kind", kind, _LINKS)
-    rng = as_generator(rng)
+    rng = generator(rng)
     # A product of two entries has variance scale^4, a sum of `rank` such products has 1.
     scale = rank**-0.25
     A = scale * rng.standard_normal((*lead, rank, n_rows))

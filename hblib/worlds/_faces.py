@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.special
 
-from hblib._checks import as_array, choice, whole
+from hblib._checks import Randomness, as_array, choice, generator, whole
 from hblib.worlds._data import SOURCES
 from hblib.worlds._face_renderer import paint_faces
-from hblib.worlds._randomness import Randomness, as_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,7 +238,7 @@ def draw_face_factors(n: int, rng: Randomness, correlated: bool = True) -> pd.Da
     """
     import pandas as pd
 
-    n, rng = whole("n", n), as_generator(rng)
+    n, rng = whole("n", n), generator(rng)
     names = list(FACE_FACTORS)
     z = rng.standard_normal((n, len(names)))
     causes = rng.standard_normal((n, len(FACE_CORRELATIONS)))
@@ -423,7 +422,7 @@ def load_faces(
         return draw_faces(n, rng, correlated, size)
     if n is not None:
         n = whole("n", n)
-    return Faces(_READERS[name](n, as_generator(rng), size, download, folder), None)
+    return Faces(_READERS[name](n, generator(rng), size, download, folder), None)
 
 
 # Each of them gives pictures, float32 of shape (n, size, size, 3).

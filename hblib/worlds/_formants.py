@@ -22,8 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from hblib._checks import choice, number, whole
-from hblib.worlds._randomness import Randomness, as_generator
+from hblib._checks import Randomness, choice, generator, number, whole
 
 SAMPLE_RATE = 16_000  # Hz
 FRAME_MS = 10  # from one frame to the next
@@ -230,7 +229,7 @@ def draw_speakers(n: int, rng: Randomness) -> list[Speaker]:
     >>> [speaker.group for speaker in draw_speakers(4, rng=0)]
     ['man', 'woman', 'child', 'man']
     """
-    n, rng = whole("n", n), as_generator(rng)
+    n, rng = whole("n", n), generator(rng)
     return [_speaker(SPEAKER_GROUPS[i % len(SPEAKER_GROUPS)], rng) for i in range(n)]
 
 
@@ -275,7 +274,7 @@ def draw_phones(rng: Randomness, n_words: int = 2) -> list[str]:
     >>> " ".join(draw_phones(rng=0))
     'sil sh eh l aa k uw n ah f k ah sh iy s sil'
     """
-    n_words, rng = whole("n_words", n_words), as_generator(rng)
+    n_words, rng = whole("n_words", n_words), generator(rng)
     phones = ["sil"]
     for word in range(n_words):
         if word and rng.random() < 0.5:
@@ -334,7 +333,7 @@ def synthesise(
     if unknown or not phones:
         got = f"{unknown[0]!r}" if unknown else "none"
         raise ValueError(f"phones must be names among {', '.join(PHONE_NAMES)}, got {got}")
-    noise, rng = number("noise", noise, least=0), as_generator(rng)
+    noise, rng = number("noise", noise, least=0), generator(rng)
 
     numbers = np.array([PHONE_NAMES.index(name) for name in phones])
     usual = np.array([PHONES[name].duration for name in phones])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from hblib.worlds._randomness import Randomness, as_generator
+from hblib._checks import Randomness, generator
 from hblib.worlds._sprites import PLACES, THINGS, sprite
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def render_scenes(facts: Sequence[Facts], rng: Randomness) -> np.ndarray:
     """
     if len(facts) == 0:
         raise ValueError("facts must describe at least one picture, got none")
-    rng = as_generator(rng)
+    rng = generator(rng)
     images = np.empty((len(facts), SIZE, SIZE, 3), np.uint8)
     for start in range(0, len(facts), 500):  # more at a time would not fit the processor's cache
         rows = slice(start, start + 500)

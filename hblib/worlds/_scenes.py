@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hblib._checks import whole
-from hblib.worlds._randomness import Randomness, as_generator
+from hblib._checks import Randomness, generator, whole
 from hblib.worlds._scene_painting import render_scenes
 from hblib.worlds._sprites import COLOURS, THINGS
 
@@ -223,7 +222,7 @@ def draw_scenes(
     """
     n, n_captions = whole("n", n), whole("n_captions", n_captions)
     held_out = _check_held_out(held_out)
-    rng = as_generator(rng)
+    rng = generator(rng)
     table, weights = situations(held_out)
     facts = []
     while len(facts) < n:
@@ -346,7 +345,7 @@ def complete_facts(facts: Facts, rng: Randomness) -> Facts:
     >>> complete_facts(Facts("horse", "field"), rng=0).colour in ("black", "white", "brown")
     True
     """
-    rng = as_generator(rng)
+    rng = generator(rng)
     count = (
         1 if facts.statue else int(rng.choice(list(COUNT_WEIGHTS), p=list(COUNT_WEIGHTS.values())))
     )
@@ -512,7 +511,7 @@ def draw_caption(facts: Facts, rng: Randomness) -> str:
     >>> draw_caption(Facts("man", "street", "riding", "horse", statue=True), rng=11)
     'a statue of a man riding a horse on a street'
     """
-    rng = as_generator(rng)
+    rng = generator(rng)
     colourless = facts.black_and_white or facts.statue
 
     def mentioned(what):

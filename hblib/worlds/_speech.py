@@ -17,10 +17,9 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
-from hblib._checks import as_array, number, whole
+from hblib._checks import Randomness, as_array, generator, number, whole
 from hblib.worlds import _formants as formants
 from hblib.worlds._formants import FRAME_MS, SAMPLE_RATE, Speaker, Utterance
-from hblib.worlds._randomness import Randomness, as_generator
 
 N_BANDS = 24
 _WINDOW = 400  # samples, 25 ms
@@ -102,7 +101,7 @@ def draw_speech(
     """
     n_speakers, n_utterances = whole("n_speakers", n_speakers), whole("n_utterances", n_utterances)
     noise, context = number("noise", noise, least=0), whole("context", context, least=0)
-    rng = as_generator(rng)
+    rng = generator(rng)
     speakers = formants.draw_speakers(n_speakers, rng)
     who = np.repeat(np.arange(n_speakers), n_utterances)
     utterances = [
@@ -161,7 +160,7 @@ def split_speakers(speech: Speech, n_test: int, rng: Randomness) -> tuple[Speech
         raise ValueError(
             f"n_test must leave a speaker to train on: below {len(present)}, got {n_test}"
         )
-    chosen = as_generator(rng).choice(present, n_test, replace=False)
+    chosen = generator(rng).choice(present, n_test, replace=False)
     test = np.isin(speech.speaker, chosen)
     return _rows(speech, ~test), _rows(speech, test)
 
@@ -198,6 +197,8 @@ def speech_features(
     """
     context = whole("context", context, least=0)
     mean, std = as_array("mean", mean, ndim=1), as_array("std", std, ndim=1)
+    if len(mean) != N_BANDS or len(std) != N_BANDS:
+        raise ValueError(f"mean and std must have {N_BANDS} bands, got {len(mean)} and {len(std)}")
     if std.min() <= 0:
         raise ValueError("std must be above 0 in every band")
     bands = ((log_mel(utterance.waveform) - mean) / std).astype(np.float32)

@@ -387,12 +387,12 @@ def test_jobs_are_counted_as_scikit_learn_counts_them():
 
 
 # Runs in a process of its own, with an empty cache for compiled functions and with a full one.
-LEARN = """
+CODE = """
 import numpy as np
 from hblib import sparse
-X = np.random.default_rng(0).normal(size=(2000, 24)).astype(np.float32)
-model = sparse.KSVD(60, sparsity=5, n_iter=2, random_state=0).fit(X)
-print(model.components_.tobytes().hex())
+X = np.random.default_rng(0).normal(size=(2500, 24)).astype(np.float32)
+D = sparse.random_dictionary(60, 24, rng=1).astype(np.float32)
+print(sparse.batch_omp(X, D, 5).data.tobytes().hex())
 """
 
 
@@ -400,7 +400,7 @@ def test_results_do_not_depend_on_whether_compiled_functions_were_cached(tmp_pat
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     compiled, cached = (
         subprocess.run(
-            [sys.executable, "-c", LEARN], env=environment, check=True, capture_output=True
+            [sys.executable, "-c", CODE], env=environment, check=True, capture_output=True
         ).stdout
         for _ in range(2)
     )

@@ -83,7 +83,7 @@ def test_an_atom_chosen_with_coefficient_zero_is_dead():
         model = TopKAutoencoder(8, 3, 2, batch_size=20, random_state=0).fit(X)
         assert model.history_["dead"].tolist() == [8, 8]
         assert model.transform(np.full((5, 8), model.mean_)).nnz == 0
-        np.testing.assert_allclose(model.mean_, value, rtol=1e-15)
+        np.testing.assert_allclose(model.mean_, value, rtol=1e-14)
 
 
 def test_gradients_of_the_sparse_steps_are_those_of_the_dense_formula():

@@ -675,7 +675,7 @@ def test_suffix_rank():
         (lambda t, p: words.initial_vectors("glove", ["one"], 5, 0), "at least 2 words, got 1"),
         (lambda t, p: words.initial_vectors("glove", t.words, 5, 0, dtype="int8"), "dtype must be"),
         (lambda t, p: words.sgns(t, p, 0, rule="sdg"), "rule must be one of 'sgd', 'momentum'"),
-        (lambda t, p: words.sgns(t, p, 0, subsample=-1), "threshold must be above 0, got -1"),
+        (lambda t, p: words.sgns(t, p, 0, subsample=-1), "subsample must be above 0, got -1"),
         (lambda t, p: words.sgns(words.restrict(t, 5), p, 0), "initial has 12 .* the data 5"),
         (lambda t, p: words.ppmi_svd(words.cooccurrence(t), 12), "below the 12 words"),
         (lambda t, p: p.rotated(np.eye(3)), r"U of shape \(3, 3\)"),

@@ -1,0 +1,294 @@
+"""The reference of the library: one page per room, made from the docstrings when the site is built.
+
+The directive ``room`` writes a page: the room's own docstring, the chapters that use it, an index
+of its names, then every function, class and constant with signature and docstring. Constants have
+no docstring; the page gives each its line, in the content of the directive (``NAME: what it is``).
+
+Sphinx's autodoc and napoleon do the reading. The library's docstrings use two marks only, `name`
+and ``code``; everything else in them is plain text, which `prepare` tells docutils. Signatures
+are printed as they stand in the source.
+"""
+
+import ast
+import functools
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import nbformat
+from docutils import nodes
+from docutils.statemachine import StringList
+from hb_evidence import title_of
+from hb_html import tag
+from IPython.core.inputtransformer2 import TransformerManager
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
+
+import hblib
+from runner import files
+
+# Room -> what it holds, in the words and the order of the library's own docstring.
+ROOMS = dict(re.findall(r"^(\w+) +(\S.*)", hblib.__doc__.split("=\n")[1], re.M))
+
+# ---------------------------------------------------------------- what a room holds
+
+
+def kind(thing):
+    """``function``, ``class`` or ``constant``; an alias of a type is a constant."""
+    if inspect.isclass(thing):
+        return "class"
+    return "function" if inspect.isroutine(thing) or hasattr(thing, "__wrapped__") else "constant"
+
+
+def home(room, name):
+    """The first room that has this very thing: where it is described."""
+    thing = getattr(importlib.import_module(f"hblib.{room}"), name)
+    if kind(thing) == "constant":
+        return room
+    own = thing.__module__.split(".")[1]
+    return own if name in importlib.import_module(f"hblib.{own}").__all__ else room
+
+
+def summary(thing):
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def members(cls):
+    """Names of public methods and properties that the library itself defines."""
+    found = []
+    for name in dir(cls):
+        thing = inspect.getattr_static(cls, name)
+        own = next(c for c in cls.__mro__ if name in vars(c)).__module__.startswith("hblib")
+        described = isinstance(
+            thing, (property, functools.cached_property, classmethod, staticmethod)
+        ) or inspect.isfunction(thing)
+        if own and described and not name.startswith("_") and summary(getattr(cls, name)):
+            found.append(name)
+    return found
+
+
+def value(thing):
+    """The value of a constant in few words."""
+    if isinstance(thing, (str, int, float)):
+        return repr(thing)
+    if isinstance(thing, (tuple, list)) and len(repr(thing)) <= 140:
+        return repr(thing)
+    if isinstance(thing, dict):
+        keys = ", ".join(map(repr, thing))
+        return f"{{{keys}}}" if len(keys) <= 140 else ""
+    return ""
+
+
+# ---------------------------------------------------------------- which chapters use it
+
+
+@functools.lru_cache(maxsize=64)
+def _rooms_of(path, _changed):
+    """Rooms that the code cells of a chapter import."""
+    to_python = TransformerManager().transform_cell
+    rooms = set()
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        for node in ast.walk(ast.parse(to_python(cell.source))):
+            if isinstance(node, ast.ImportFrom) and node.module == "hblib":
+                rooms |= {name.name for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hblib."):
+                rooms.add(node.module.split(".")[1])
+            elif isinstance(node, ast.Import):
+                parts = [name.name.split(".") for name in node.names]
+                rooms |= {part[1] for part in parts if part[0] == "hblib" and len(part) > 1}
+    return rooms
+
+
+def users(root, room):
+    """Paths of the chapters whose code cells import a room."""
+    paths = files.chapters(root)
+    return [path for path in paths if room in _rooms_of(path, path.stat().st_mtime_ns)]
+
+
+# ---------------------------------------------------------------- the page
+
+
+class Room(SphinxDirective):
+    """The reference of one room."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self):
+        self.room = self.arguments[0]
+        if self.room not in ROOMS:
+            raise self.error(f"The library has no room {self.room!r}.")
+        self.module = importlib.import_module(f"hblib.{self.room}")
+        self.names = sorted(self.module.__all__, key=str.lower)
+        of = {name: kind(getattr(self.module, name)) for name in self.names}
+        constants = [name for name in self.names if of[name] == "constant"]
+        self.lines = dict(re.findall(r"^(\w+): (.+)$", self.entries(), re.M))
+        if wrong := set(self.lines) ^ set(constants):
+            raise self.error(
+                f"hblib.{self.room}: lines are needed for the constants and for nothing else; "
+                f"wrong: {', '.join(sorted(wrong))}."
+            )
+        made = self.parsed([f".. automodule:: hblib.{self.room}"])
+        made += [self.used_in(), self.index()]
+        groups = {"Functions": "function", "Classes": "class", "Constants": "constant"}
+        for title, wanted in groups.items():
+            group = [name for name in self.names if of[name] == wanted]
+            if group:
+                section = nodes.section(ids=[f"{self.room}-{wanted}"])
+                section += nodes.title(title, title)
+                section += self.parsed([line for name in group for line in self.entry(name)])
+                made.append(section)
+        return made
+
+    def entries(self):
+        """The lines of the content, continued ones joined."""
+        return re.sub(r"\n(?!\w+: )", " ", "\n".join(self.content))
+
+    def parsed(self, lines):
+        node = nodes.Element()
+        node.document = self.state.document
+        self.state.nested_parse(StringList([*lines, ""], self.room), 0, node)
+        return node.children
+
+    def used_in(self):
+        root = Path(self.env.srcdir)
+        for path in files.chapters(root):
+            self.env.note_dependency(str(path))
+        links = [
+            f":doc:`{title_of(path.stem)} </notebooks/{path.stem}>`"
+            if f"notebooks/{path.stem}" in self.env.found_docs
+            else title_of(path.stem)
+            for path in users(root, self.room)
+        ]
+        text = f"Used in {'; '.join(links)}." if links else "No chapter uses this room by itself."
+        [paragraph] = self.parsed([text])
+        return tag("div", paragraph, class_="hb-api-used")
+
+    def index(self):
+        """Every name with one line."""
+        rows = []
+        for name in self.names:
+            target = f"hblib.{self.room}.{name}"
+            link = nodes.reference("", "", nodes.literal("", name), refid=target, internal=True)
+            text = self.lines.get(name) or marked(summary(getattr(self.module, name)))
+            rows += [tag("dt", link), tag("dd", *self.parse_inline(text)[0])]
+        return tag("dl", *rows, class_="hb-api-index")
+
+    def entry(self, name):
+        """Directives that describe one name."""
+        thing = getattr(self.module, name)
+        module = [f"   :module: hblib.{self.room}"]
+        what = kind(thing)
+        if what == "constant":
+            shown = value(thing)
+            text = f"{self.lines[name]} ``{shown}``" if shown else self.lines[name]
+            return [f".. py:data:: {name}", *module, "", f"   {text}", ""]
+        own = home(self.room, name)
+        if own != self.room:
+            role = "class" if what == "class" else "func"
+            text = f"{marked(summary(thing))} The same as :py:{role}:`hblib.{own}.{name}`."
+            return [f".. py:{what}:: {name}", *module, "", f"   {text}", ""]
+        options = [f"   :members: {', '.join(found)}"] if (found := _members(thing)) else []
+        return [f".. auto{what}:: hblib.{self.room}.{name}", *options, ""]
+
+
+class Rooms(SphinxDirective):
+    """All rooms with a line on each."""
+
+    def run(self):
+        rows = []
+        for room, text in ROOMS.items():
+            link = f":doc:`{room} </book/api/{room}>`"
+            rows += [tag("dt", *self.parse_inline(link)[0])]
+            rows += [tag("dd", *self.parse_inline(marked(text[0].upper() + text[1:]))[0])]
+        return [tag("dl", *rows, class_="hb-api-index")]
+
+
+def _members(thing):
+    return members(thing) if inspect.isclass(thing) else []
+
+
+# ---------------------------------------------------------------- docstrings and signatures
+
+_SPAN = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`]+`_{0,2})", re.S)
+
+
+def marked(text):
+    """Text in which `name` is a link where the name is public, and only backticks mark anything."""
+    parts = _SPAN.split(text)
+    for i, part in enumerate(parts):
+        if i % 2 == 0:
+            parts[i] = re.sub(r"([|*\\]|(?<=\w)_(?!\w))", r"\\\1", part)
+        elif re.fullmatch(r"`[^`<]+`", part):
+            parts[i] = f":py:obj:{part}"
+    return "".join(parts)
+
+
+def numbered(text):
+    """References as paragraphs: their numbers belong to one docstring, not to the whole page."""
+
+    def paragraph(match):
+        return f"{match[1]}[{match[2]}] {' '.join(match[3].split())}\n"
+
+    text = re.sub(r"^( *)\.\. \[(\d+)\] (.+(?:\n +(?!\.\. ).+)*)$", paragraph, text, flags=re.M)
+    return re.sub(r" \[(\d+)\]_", r" [\1]", text)
+
+
+def prepare(app, what, name, obj, options, lines):
+    """Mark up the running text of a docstring; examples and displayed blocks stay as they are."""
+    made, block = [], None  # the indentation of what a displayed block belongs to
+    for paragraph in re.split(r"\n[ ]*\n", numbered("\n".join(lines))):
+        indent = len(paragraph) - len(paragraph.lstrip())
+        if block is not None and indent <= block:
+            block = None
+        if block is None and not paragraph.lstrip().startswith("=="):
+            text, example = re.fullmatch(r"(.*?)(^ *>>>.*)?", paragraph, re.M | re.S).groups()
+            paragraph = marked(text) + (example or "")
+        if block is None and paragraph.endswith("::"):
+            last = paragraph.rpartition("\n")[2]
+            block = len(last) - len(last.lstrip())
+        made.append(paragraph)
+    lines[:] = "\n\n".join(made).split("\n")
+
+
+def signature(app, what, name, obj, options, args, returns):
+    """The signature as it stands in the source, where types are short names."""
+    try:
+        found = inspect.signature(obj)
+    except (TypeError, ValueError):
+        return None
+    parameters = list(found.parameters.values())
+    if what == "method" and parameters and parameters[0].name == "self":
+        parameters = parameters[1:]
+    found = found.replace(parameters=parameters)
+    if what == "class":
+        found = found.replace(return_annotation=inspect.Signature.empty)
+    args, _, returns = stringify_signature(found, unqualified_typehints=True).partition(" -> ")
+    return args, returns or None
+
+
+def configure(app, config):
+    config.autodoc_preserve_defaults = True
+    config.autodoc_member_order = "bysource"
+    config.napoleon_google_docstring = False
+    config.napoleon_use_ivar = True  # attributes as a list, beside parameters
+    config.napoleon_use_rtype = False  # type and meaning of what is returned in one line
+    config.strip_signature_backslash = True
+    config.python_maximum_signature_line_length = 72
+    config.toc_object_entries_show_parents = "hide"
+    config.add_module_names = False
+
+
+def setup(app):
+    app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.napoleon")
+    app.connect("config-inited", configure, priority=900)
+    app.connect("autodoc-process-docstring", prepare, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", signature)
+    app.add_directive("room", Room)
+    app.add_directive("rooms", Rooms)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
