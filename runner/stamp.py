@@ -24,6 +24,7 @@ from hblib.claims import registered_hash
 from runner import files
 
 PACKAGE = "hblib"
+MOST_NAMED = 5  # reasons of one sort that are named; the others are counted
 # Modules of the library that show what was found and cannot change it.
 SHOWS_ONLY = {"hblib.claims._cards"}
 # The same among packages; they would bring all of Sphinx with them.
@@ -110,8 +111,10 @@ def stale(notebook):
     forms = {"modules": "{} changed", "data": "{} changed", "lock": "{} in the lock changed"}
     for key, form in forms.items():
         before = recorded.get(key, {})
-        changed = {name for name, _ in set(before.items()) ^ set(now[key].items())}
-        reasons += [form.format(name) for name in sorted(changed)]
+        changed = sorted({name for name, _ in set(before.items()) ^ set(now[key].items())})
+        reasons += [form.format(name) for name in changed[:MOST_NAMED]]
+        if len(changed) > MOST_NAMED:
+            reasons.append(f"{len(changed) - MOST_NAMED} more {key} changed")
     return reasons
 
 

@@ -1,9 +1,10 @@
 """Put known mistakes into the library, one at a time, and see whether its tests notice.
 
 The mistakes, called mutants, are listed in tests/mutants/*.yml: what a person could get wrong, the
-text of the module that is replaced, and the tests that should fail. Each is made in a temporary
-copy of the repository, never here. What became of it is noted in
-tests/mutants/results.csv.
+code of the module that is replaced, and the tests that should fail. The code is found whatever its
+line breaks and spaces are. Each mistake is made in a temporary copy of the repository, never here.
+What became of it is noted in tests/mutants/results.csv, with a stamp of what it depends on: the
+mutant, its module and its tests. Only mutants whose stamp is no longer that one are tried again.
 """
 
 import argparse
@@ -11,10 +12,10 @@ import csv
 import multiprocessing
 import os
 import queue
+import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import textwrap
@@ -27,12 +28,10 @@ from typing import NamedTuple
 import yaml
 from tqdm import tqdm
 
-from runner import processor
-
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "tests" / "mutants"
 RESULTS = LIST / "results.csv"
-COLUMNS = ("mutant", "module", "outcome", "test")
+COLUMNS = ("mutant", "module", "outcome", "test", "stamp")
 ENOUGH = 0.95  # share of all mutants that must be caught
 # Tests run in forks of a process that has imported what takes longest, but nothing of the library.
 FORKED = multiprocessing.get_context("forkserver")
@@ -40,12 +39,22 @@ IMPORTED = """hypothesis matplotlib.pyplot nbclient nbformat numba pandas pytest
 scipy.integrate scipy.ndimage scipy.optimize scipy.signal scipy.sparse.linalg scipy.stats
 sklearn.decomposition sklearn.linear_model sklearn.manifold sklearn.utils.estimator_checks torch
 torch.optim""".split()
+# What a working copy holds beside the repository, and no test reads.
+LEFT_OUT = (
+    ".git .venv venv _build node_modules __pycache__ .pytest_cache .ruff_cache .hypothesis "
+    ".ipynb_checkpoints *.egg-info dask-worker-space .DS_Store"
+).split()
+# Names and numbers, texts in quotation marks, signs: what is left of code without its layout.
+TOKEN = re.compile(r"""\w+|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\S""")
 MEMORY = 4 * 2**30  # bytes that a run of tests may ask for
 REQUIRED, OPTIONAL = {"name", "what", "module", "find", "replace", "tests"}, {"survives"}
 
 
 class Mutant(NamedTuple):
-    """One mistake; ``survives`` says why no test can notice it, where none can."""
+    """One mistake; ``survives`` says why no test can notice it, where none can.
+
+    ``module`` is a dotted name, ``tests`` are files or single tests as pytest names them.
+    """
 
     name: str
     what: str
@@ -79,33 +88,65 @@ def read_list(folder=LIST):
 
 
 def _test_id(name):
-    """As pytest wants it: of a file of tests, or of one test in a file that takes long."""
+    """Return pytest's name of a file of tests, or of one test in a file that takes long."""
     file, *test = name.split("::")
     return "::".join([f"tests/{file}.py", *test])
 
 
+def file_of(module):
+    """The file of a module, from the repository's folder on."""
+    return Path(*module.split(".")).with_suffix(".py")
+
+
+def places(source, find):
+    """Where code occurs in a source: beginnings and ends, whatever the line breaks and spaces."""
+    if exact := [match.span() for match in re.finditer(re.escape(find), source)]:
+        return exact
+    wanted = TOKEN.findall(find)
+    tokens = list(TOKEN.finditer(source))
+    words = [token.group() for token in tokens]
+    return [
+        (tokens[i].start(), tokens[i + len(wanted) - 1].end())
+        for i in range(len(words) - len(wanted) + 1)
+        if words[i] == wanted[0] and words[i : i + len(wanted)] == wanted
+    ]
+
+
 def mutated(mutant, root=ROOT):
     """The source of the mutant's module with the mistake in it."""
-    source = (Path(root) / mutant.module).read_text(encoding="utf-8")
-    if (times := source.count(mutant.find)) != 1:
-        raise ValueError(f"{mutant.name}: its text occurs {times} times in {mutant.module}")
-    return source.replace(mutant.find, mutant.replace)
+    source = (Path(root) / file_of(mutant.module)).read_text(encoding="utf-8")
+    found = places(source, mutant.find)
+    if len(found) != 1:
+        raise ValueError(f"{mutant.name}: its code occurs {len(found)} times in {mutant.module}")
+    ((begin, end),) = found
+    return source[:begin] + mutant.replace + source[end:]
+
+
+def stamp_of(mutant, root=ROOT):
+    """One hash of what an outcome depends on: the mutant, its module and its files of tests.
+
+    Comments, docstrings and layout of the module and of the tests do not count.
+    """
+    from runner import files, stamp  # never where tests run, see _pytest
+
+    paths = {Path(root) / file_of(mutant.module)}
+    paths |= {Path(root) / test.split("::")[0] for test in mutant.tests}
+    code = {
+        path.relative_to(root).as_posix(): stamp._module_hash(path, path.stat().st_mtime_ns)
+        for path in paths
+    }
+    return files.digest([mutant.find, mutant.replace, mutant.tests, code])
 
 
 # --- running tests -------------------------------------------------------------------------------
 
 
-def copy_repository(target):
-    """A copy of the files under version control, and of what the library has cached."""
-    command = ["git", "ls-files", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
+def copy_repository(target, root=ROOT):
+    """A copy of the repository, and of what the library has cached."""
+    shutil.copytree(root, target, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True)
     cache = Path("_build", "cache")  # texts that take seconds to parse
-    if (ROOT / cache).is_dir():
-        shutil.copytree(ROOT / cache, target / cache)
+    if (root / cache).is_dir():
+        shutil.copytree(root / cache, target / cache)
     return target
 
 
@@ -151,6 +192,10 @@ def _pytest(repository, tests, log, scratch, numba_cache):
     }
     sys.path.insert(0, str(repository))
     sys.dont_write_bytecode = True
+    # What was imported before is that of this repository, in which there is no mistake.
+    if imported := sorted({"hblib", "runner"} & sys.modules.keys()):
+        print(f"{', '.join(imported)} must not be imported before the tests are run")
+        sys.exit(3)
 
     import numba
     import pytest
@@ -162,13 +207,13 @@ def _pytest(repository, tests, log, scratch, numba_cache):
 
 def run_mutant(mutant, repository, limit):
     """Make the mistake in a copy of the repository, run its tests, and take it back."""
-    path = repository / mutant.module
+    path = repository / file_of(mutant.module)
     before, wrong = path.read_text(encoding="utf-8"), mutated(mutant, repository)
     path.write_text(wrong, encoding="utf-8")
     try:
         # Compiled code of the right module must not stand in for that of the wrong one.
         with tempfile.TemporaryDirectory(prefix="hb-numba-") as own:
-            compiled = own if "numba" in wrong else repository.parent / "numba"
+            compiled = own if "njit" in wrong else repository.parent / "numba"
             return run_tests(repository, mutant.tests, limit, compiled)
     finally:
         path.write_text(before, encoding="utf-8")
@@ -230,13 +275,13 @@ def read_results():
         return {row["mutant"]: row for row in csv.DictReader(file)}
 
 
-def write_results(outcomes, mutants):
+def write_results(outcomes, mutants, stamps):
     """Note the outcomes; mutants that were not run keep what is known of them."""
     rows = read_results()
     for mutant in mutants:
         if found := outcomes.get(mutant.name):
             named = {"passed": "survived", "failed": "caught"}.get(found.said, found.said)
-            values = (mutant.name, mutant.module, named, found.test)
+            values = (mutant.name, mutant.module, named, found.test, stamps[mutant.name])
             rows[mutant.name] = dict(zip(COLUMNS, values))
     with open(RESULTS, "w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -244,62 +289,84 @@ def write_results(outcomes, mutants):
         table.writerows(rows[mutant.name] for mutant in mutants if mutant.name in rows)
 
 
-def report(outcomes, mutants):
+def current(mutants, stamps):
+    """Names of the mutants whose outcome in the table is that of today's code."""
+    rows = read_results()
+    return {
+        mutant.name
+        for mutant in mutants
+        if mutant.name in rows
+        and rows[mutant.name]["outcome"] != "broken"
+        and rows[mutant.name]["stamp"] == stamps[mutant.name]
+    }
+
+
+def report(mutants):
     """Print who survived and the share caught; true when nothing is left to be done."""
+    rows = read_results()
     good = True
     for mutant in mutants:
-        said, test = outcomes[mutant.name]
-        caught = said in ("failed", "hung")
+        said, test = rows[mutant.name]["outcome"], rows[mutant.name]["test"]
         if said == "broken":
             verdict = f"cannot be judged: {test}"
-        elif not caught:
+        elif said == "survived":
             verdict = f"survives: {mutant.survives or 'unexplained'}"
         elif mutant.survives:
             verdict = f"caught by {test}, though the list explains why it cannot be"
         else:
             continue
-        good &= not caught and said != "broken" and mutant.survives is not None
+        good &= said == "survived" and mutant.survives is not None
         print(f"\n{mutant.name} ({mutant.module})")
         print(textwrap.indent(textwrap.fill(f"{mutant.what} {verdict}", 96), "    "))
-    n_caught = sum(found.said in ("failed", "hung") for found in outcomes.values())
-    n_hung = sum(found.said == "hung" for found in outcomes.values())
-    share = n_caught / len(outcomes)
+    counts = Counter(rows[mutant.name]["outcome"] for mutant in mutants)
+    n_caught = counts["caught"] + counts["hung"]
     print(
-        f"\n{n_caught} of {len(outcomes)} mutants caught ({share:.1%}), {n_hung} of them because "
-        "the tests did not end"
+        f"\n{n_caught} of {len(mutants)} mutants caught ({n_caught / len(mutants):.1%}), "
+        f"{counts['hung']} of them because the tests did not end"
     )
-    return good and share >= ENOUGH
+    return good and n_caught >= ENOUGH * len(mutants)
 
 
 def main():
     """Run the mutants asked for; 0 if enough are caught and every survivor is explained."""
+    from runner import processor
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", metavar="NAME", help="this mutant")
-    parser.add_argument("--module", action="append", metavar="FILE", help="as in hblib/sparse.py")
+    parser.add_argument(
+        "--module", action="append", metavar="NAME", help="a module or room, as in hblib.sparse"
+    )
+    parser.add_argument("--all", action="store_true", help="also those whose result is current")
+    parser.add_argument("--check", action="store_true", help="only count the current results")
     parser.add_argument("--workers", type=int, default=2, help="copies of the repository (2)")
     options = parser.parse_args()
     mutants = read_list()
-    for given, known in (
-        (options.only, {mutant.name for mutant in mutants}),
-        (options.module, {mutant.module for mutant in mutants}),
-    ):
-        if unknown := sorted(set(given or ()) - known):
-            parser.error(f"there is no mutant {', '.join(unknown)}")
+    if unknown := sorted(set(options.only or ()) - {mutant.name for mutant in mutants}):
+        parser.error(f"there is no mutant {', '.join(unknown)}")
+    modules = [name.removesuffix(".py").replace("/", ".") for name in options.module or ()]
     chosen = [
         mutant
         for mutant in mutants
         if (not options.only or mutant.name in options.only)
-        and (not options.module or mutant.module in options.module)
+        and (not modules or any(f"{mutant.module}.".startswith(f"{one}.") for one in modules))
     ]
+    if not chosen:
+        parser.error(f"no mutant is of {', '.join(modules)}")
     for mutant in chosen:
-        mutated(mutant)  # complains about a text that is no longer there
+        mutated(mutant)  # complains about code that is no longer there
+    stamps = {mutant.name: stamp_of(mutant) for mutant in mutants}
+    known = current(chosen, stamps)
+    print(f"{len(known)} of {len(chosen)} results are current")
+    if options.check:
+        return 0 if len(known) == len(chosen) else 1
     os.environ |= processor.environment()
     FORKED.set_forkserver_preload(IMPORTED)
+    todo = [mutant for mutant in chosen if options.all or mutant.name not in known]
     outcomes = {}
-    for mutant, found in run(one_of_every_module_first(chosen), max(1, options.workers)):
+    for mutant, found in run(one_of_every_module_first(todo), max(1, options.workers)):
         outcomes[mutant.name] = found
-        write_results(outcomes, mutants)
-    return 0 if report(outcomes, chosen) else 1
+        write_results(outcomes, mutants, stamps)
+    return 0 if report(chosen) else 1
 
 
 if __name__ == "__main__":

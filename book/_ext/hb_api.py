@@ -22,6 +22,7 @@ from docutils.statemachine import StringList
 from hb_evidence import title_of
 from hb_html import tag
 from IPython.core.inputtransformer2 import TransformerManager
+from sphinx.domains.python import PyObject
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.inspect import stringify_signature
 
@@ -70,15 +71,14 @@ def members(cls):
 
 
 def value(thing):
-    """The value of a constant in few words."""
-    if isinstance(thing, (str, int, float)):
-        return repr(thing)
-    if isinstance(thing, (tuple, list)) and len(repr(thing)) <= 140:
-        return repr(thing)
+    """The value of a constant, or the keys of a table, where that is short."""
     if isinstance(thing, dict):
-        keys = ", ".join(map(repr, thing))
-        return f"{{{keys}}}" if len(keys) <= 140 else ""
-    return ""
+        said, code = "Keys: ", ", ".join(map(repr, thing))
+    elif isinstance(thing, (str, int, float, tuple)):
+        said, code = "", repr(thing)
+    else:
+        return ""
+    return f"{said}``{code}``" if len(code) <= 140 else ""
 
 
 # ---------------------------------------------------------------- which chapters use it
@@ -158,12 +158,10 @@ class Room(SphinxDirective):
         root = Path(self.env.srcdir)
         for path in files.chapters(root):
             self.env.note_dependency(str(path))
-        links = [
-            f":doc:`{title_of(path.stem)} </notebooks/{path.stem}>`"
-            if f"notebooks/{path.stem}" in self.env.found_docs
-            else title_of(path.stem)
-            for path in users(root, self.room)
-        ]
+        links = []
+        for path in users(root, self.room):
+            name, title = f"notebooks/{path.stem}", title_of(path.stem).replace(" ", "\N{NBSP}")
+            links.append(f":doc:`{title} </{name}>`" if name in self.env.found_docs else title)
         text = f"Used in {'; '.join(links)}." if links else "No chapter uses this room by itself."
         [paragraph] = self.parsed([text])
         return tag("div", paragraph, class_="hb-api-used")
@@ -174,7 +172,7 @@ class Room(SphinxDirective):
         for name in self.names:
             target = f"hblib.{self.room}.{name}"
             link = nodes.reference("", "", nodes.literal("", name), refid=target, internal=True)
-            text = self.lines.get(name) or marked(summary(getattr(self.module, name)))
+            text = marked(self.lines.get(name) or summary(getattr(self.module, name)))
             rows += [tag("dt", link), tag("dd", *self.parse_inline(text)[0])]
         return tag("dl", *rows, class_="hb-api-index")
 
@@ -184,8 +182,7 @@ class Room(SphinxDirective):
         module = [f"   :module: hblib.{self.room}"]
         what = kind(thing)
         if what == "constant":
-            shown = value(thing)
-            text = f"{self.lines[name]} ``{shown}``" if shown else self.lines[name]
+            text = f"{marked(self.lines[name])} {value(thing)}".rstrip()
             return [f".. py:data:: {name}", *module, "", f"   {text}", ""]
         own = home(self.room, name)
         if own != self.room:
@@ -253,6 +250,8 @@ def prepare(app, what, name, obj, options, lines):
             block = len(last) - len(last.lstrip())
         made.append(paragraph)
     lines[:] = "\n\n".join(made).split("\n")
+    if what == "property":
+        lines.insert(0, "")  # or napoleon takes what stands before a colon for the type
 
 
 def signature(app, what, name, obj, options, args, returns):
@@ -277,10 +276,10 @@ def configure(app, config):
     config.napoleon_google_docstring = False
     config.napoleon_use_ivar = True  # attributes as a list, beside parameters
     config.napoleon_use_rtype = False  # type and meaning of what is returned in one line
-    config.strip_signature_backslash = True
     config.python_maximum_signature_line_length = 72
     config.toc_object_entries_show_parents = "hide"
     config.add_module_names = False
+    next(f for f in PyObject.doc_field_types if f.name == "variable").label = "Attributes"
 
 
 def setup(app):

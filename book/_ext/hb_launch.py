@@ -3,8 +3,9 @@
 Binder and JupyterHub take the whole repository, so its notebooks run there as they are. Colab opens
 one notebook on a machine that has never heard of this book: for it, the site holds copies of the
 chapters with a first cell that installs the library, which brings the register of claims and the
-texts, and with its extra ``run`` what chapters import besides. Colab opens notebooks from GitHub, so
-the site has to be published from the branch ``gh-pages`` of the repository, as GitHub Pages does.
+texts, and with its extra ``run`` what chapters import besides. Colab opens notebooks from GitHub,
+so the site has to be published from the branch ``gh-pages`` of the repository, as GitHub Pages
+does.
 """
 
 import re

@@ -115,6 +115,15 @@ def test_what_a_room_exports_counts(small):
     assert small.stale() == dict.fromkeys(["01_deep", "02_dotted", "03_late"], reasons)
 
 
+def test_of_many_reasons_a_few_are_named_and_the_others_counted(small):
+    for i in range(9):
+        (small.root / "hblib" / "low" / f"_m{i}.py").write_text("y = 1\n")
+    imports = "".join(f"from hblib.low import _m{i}\n" for i in range(9))
+    small.edit("top.py", "from hblib.middle", imports + "from hblib.middle")
+    reasons = small.stale()["01_deep"]
+    assert len(reasons) == 6 and reasons[-1] == "5 more modules changed"
+
+
 def test_a_new_module_on_the_way_is_seen(small):
     (small.root / "hblib" / "low" / "_more.py").write_text("y = 1\n")
     assert small.stale() == {}
