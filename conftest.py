@@ -1,6 +1,6 @@
-"""What nbval calls the same: typed outputs, compared by `hblib.compare`.
+"""What nbval calls the same: typed outputs, compared by `runner.compare`.
 
-It also sets the numerical kernels (`hblib.processor`) before anything loads NumPy or torch.
+It also sets the numerical kernels (`runner.processor`) before anything loads NumPy or torch.
 """
 
 import os

@@ -110,7 +110,7 @@ class Record:
             something else was registered.
         """
         criteria.check_keys(data, {"id", "registered", "note", *_PARTS}, set(), "claim record")
-        if not isinstance(data["id"], str) or data["id"] not in register:
+        if data["id"] not in register:
             raise ValueError(f"{data['id']}: checked in a notebook but not registered")
         entry = register[data["id"]]
         if data["registered"] != registered_hash(entry):
