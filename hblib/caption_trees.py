@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from IPython.display import display
 
+from hblib import outputs
 from hblib.captioner import END, MAX_WORDS, WORDS
-from hblib.claims import text_to_html
+from hblib.outputs import text_to_html
 
 
 @dataclass(frozen=True)
@@ -315,20 +316,12 @@ def show(trees, caption, least=0.02):
         f'<figure class="hb-figure">{"".join(blocks)}'
         f"<figcaption>{text_to_html(caption)}</figcaption></figure>"
     )
-    display(_Page(page, "\n".join(lines)))
-
-
-class _Page:
-    """HTML for a notebook, plain text elsewhere."""
-
-    def __init__(self, page, plain):
-        self.page, self.plain = page, plain
-
-    def __repr__(self):
-        return self.plain
-
-    def _repr_html_(self):
-        return self.page
+    stored = {"trees": list(trees)}
+    display(
+        outputs.Output(
+            {"text/html": page, "text/plain": "\n".join(lines), outputs.mime("trees"): stored}
+        )
+    )
 
 
 def _fold(node, beginning, least):

@@ -24,9 +24,9 @@ ROUNDING = 1e-9
 # What a measured number may move: a part of its size, or of what a share or a correlation spans, or
 # so many units of its last printed digit (a difference of percentage points near zero).
 RELATIVE, ABSOLUTE, UNITS = 0.5, 0.1, 5
-# What an estimate and the ends of its interval may move: so many widths of the interval and, since
-# intervals can be narrow by luck, a part of the threshold that its criterion names.
-WIDTHS, OF_THRESHOLD = 1.0, 0.25
+# What an estimate and the ends of its interval may move: the mean width of the two intervals and,
+# since intervals can be narrow by luck, a part of the threshold that its criterion names.
+OF_THRESHOLD = 0.25
 
 _GLUED = "application/papermill.record/"  # myst_nb.glue keeps every MIME type behind this
 
@@ -217,7 +217,8 @@ def _finding(a, b):
     pairs += [("lower end", low, low_now), ("upper end", high, high_now)]
     fields = ("below", "above", "contains", "excludes", "margin")
     threshold = max((abs(a["criterion"].get(field, 0.0)) for field in fields), default=0.0)
-    allowed = WIDTHS * (high - low) + OF_THRESHOLD * threshold + ROUNDING
+    width = ((high - low) + (high_now - low_now)) / 2
+    allowed = width + OF_THRESHOLD * threshold + ROUNDING
     for name, x, y in pairs:
         # Rounding errors have intervals of their own size, which mean nothing.
         rounding = max(abs(x), abs(y)) < 1e3 * ROUNDING

@@ -68,7 +68,7 @@ def _control_met_by_hand(record):
 def _far(finding):
     (low, high), criterion = finding["interval"], finding["criterion"]
     thresholds = [abs(x) for x in criterion.values() if not isinstance(x, str)]
-    return 2 * (high - low) + 0.01 + sum(thresholds)
+    return 3 * (high - low) + 0.01 + sum(thresholds)
 
 
 def _moved_estimate(record):
@@ -341,8 +341,9 @@ def _record(estimate, interval, **changed):
 def test_the_tolerance_of_an_estimate_is_the_width_of_its_interval():
     committed = _record(0.50, [0.45, 0.55])
     assert _same("claim", committed, _record(0.58, [0.52, 0.64]))
+    assert _same("claim", committed, _record(0.50, [0.45, 0.70]))  # narrow by luck
     assert not _same("claim", committed, _record(0.62, [0.52, 0.64]))
-    assert not _same("claim", committed, _record(0.50, [0.45, 0.66]))
+    assert not _same("claim", committed, _record(0.50, [0.45, 0.78]))
     rounding = _record(2e-15, [1e-15, 3e-15])
     assert _same("claim", rounding, _record(4e-14, [2e-14, 5e-14]))
     assert not _same("claim", rounding, _record(2e-4, [1e-4, 3e-4]))
