@@ -62,11 +62,11 @@ def inputs(notebook):
     trees = [*cells, *(tree for _, tree in modules.values())]
     imported = set().union(*(_imported(tree, PACKAGE) for tree in trees))
     return {
-        "code": files.digest([_form(tree) for tree in cells]),
+        "code": files.digest([form(tree) for tree in cells]),
         "register": files.digest(_registered(root, notebook.stem)),
         "lock": _locked(_packages(imported), root / "requirements.lock"),
         "modules": {
-            name: _module_hash(path, path.stat().st_mtime_ns)
+            name: module_hash(path, path.stat().st_mtime_ns)
             for name, (path, _) in modules.items()
             if name not in SHOWS_ONLY
         },
@@ -168,8 +168,9 @@ def _module(path, _changed):
 
 
 @functools.lru_cache(maxsize=512)
-def _module_hash(path, changed):
-    return files.digest(_form(_module(path, changed)))
+def module_hash(path, changed):
+    """Return the hash of a module's code, given when the file was last changed."""
+    return files.digest(form(_module(path, changed)))
 
 
 class _Bare(ast.NodeTransformer):
@@ -195,7 +196,8 @@ class _Bare(ast.NodeTransformer):
     visit_FunctionDef = visit_AsyncFunctionDef = _function
 
 
-def _form(tree):
+def form(tree):
+    """Return a syntax tree as text, without what cannot change a result."""
     # A copy, since the tree is kept: unparsing and parsing again is the cheapest deep copy.
     copy = _parsed(ast.unparse(tree), "a module")
     return ast.dump(_Bare().visit(copy), annotate_fields=False)

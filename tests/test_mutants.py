@@ -26,7 +26,7 @@ def _faults(tool, mutant):
         yield f"{mutant.name}: {error}"
         return
     source = (ROOT / tool.file_of(mutant.module)).read_text(encoding="utf-8")
-    if stamp._form(tree) == stamp._form(ast.parse(source)):
+    if stamp.form(tree) == stamp.form(ast.parse(source)):
         yield f"{mutant.name}: the program stays the same"
     if not (re.fullmatch(r"[a-z0-9-]+", mutant.name) and mutant.what.endswith(".")):
         yield f"{mutant.name}: the name or the sentence is not well-formed"

@@ -132,7 +132,7 @@ def stamp_of(mutant, root=ROOT):
     paths = {Path(root) / file_of(mutant.module)}
     paths |= {Path(root) / test.split("::")[0] for test in mutant.tests}
     code = {
-        path.relative_to(root).as_posix(): stamp._module_hash(path, path.stat().st_mtime_ns)
+        path.relative_to(root).as_posix(): stamp.module_hash(path, path.stat().st_mtime_ns)
         for path in paths
     }
     return files.digest([mutant.find, mutant.replace, mutant.tests, code])

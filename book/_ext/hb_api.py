@@ -13,6 +13,7 @@ import ast
 import functools
 import importlib
 import inspect
+import itertools
 import re
 from pathlib import Path
 
@@ -270,6 +271,34 @@ def signature(app, what, name, obj, options, args, returns):
     return args, returns or None
 
 
+# ---------------------------------------------------------------- valid HTML from what Sphinx makes
+
+
+def unwrap_lists(app, doctree):
+    """Take lists out of the paragraphs into which Sphinx puts what is returned."""
+    blocks = (nodes.bullet_list, nodes.paragraph)
+    for paragraph in list(doctree.findall(nodes.paragraph)):
+        if not any(isinstance(child, blocks) for child in paragraph):
+            continue
+        parts = []
+        for block, run in itertools.groupby(paragraph.children, lambda c: isinstance(c, blocks)):
+            parts += run if block else [nodes.paragraph("", "", *run)]
+        paragraph.replace_self(parts)
+
+
+def list_parameters(app, pagename, templatename, context, doctree):
+    """Parameters on lines of their own are a list, not definitions that lack their terms."""
+    if '<dl class="py ' not in context.get("body", ""):
+        return
+
+    def listed(match):
+        items = match[2].replace("<dd>", "<li>").replace("</dd>", "</li>")
+        return f"{match[1]}<ul>{items}</ul>"
+
+    pattern = r'(<span class="sig-paren">\(</span>\s*)<dl>(.*?)</dl>'
+    context["body"] = re.sub(pattern, listed, context["body"], flags=re.S)
+
+
 def configure(app, config):
     config.autodoc_preserve_defaults = True
     config.autodoc_member_order = "bysource"
@@ -288,6 +317,8 @@ def setup(app):
     app.connect("config-inited", configure, priority=900)
     app.connect("autodoc-process-docstring", prepare, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", signature)
+    app.connect("doctree-read", unwrap_lists)
+    app.connect("html-page-context", list_parameters)
     app.add_directive("room", Room)
     app.add_directive("rooms", Rooms)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 import csv
 
 import yaml
+from docutils import nodes
 from hb_evidence import EvidenceDirective
 from hb_html import simple_table, tag
 
@@ -13,7 +14,8 @@ class Mutants(EvidenceDirective):
     def make(self, known):
         folder = known.root / "tests" / "mutants"
         with open(folder / "results.csv", encoding="utf-8", newline="") as file:
-            outcomes = {row["mutant"]: row["outcome"] for row in csv.DictReader(file)}
+            stored = list(csv.DictReader(file))
+        outcomes = {row["mutant"]: row["outcome"] for row in stored}
         rows, survivors = [], []
         for path in [*sorted(folder.glob("*.yml")), folder / "results.csv"]:
             self.env.note_dependency(str(path))
@@ -33,7 +35,9 @@ class Mutants(EvidenceDirective):
             ("Part of the library", "Mistakes", "Noticed"),
             [(name, str(n), str(m)) for name, n, m in [*rows, ("All", *total)]],
         )
-        return [table, *([tag("ul", *survivors)] if survivors else [])]
+        n_stamped = sum(bool(row["stamp"]) for row in stored)
+        note = f"{n_stamped} of these outcomes carry the stamp of the code they were found with."
+        return [table, nodes.paragraph("", note), *([tag("ul", *survivors)] if survivors else [])]
 
 
 def setup(app):

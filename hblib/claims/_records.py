@@ -110,7 +110,7 @@ class Record:
             something else was registered.
         """
         criteria.check_keys(data, {"id", "registered", "note", *_PARTS}, set(), "claim record")
-        if data["id"] not in register:
+        if not isinstance(data["id"], str) or data["id"] not in register:
             raise ValueError(f"{data['id']}: checked in a notebook but not registered")
         entry = register[data["id"]]
         if data["registered"] != registered_hash(entry):
@@ -121,7 +121,7 @@ class Record:
         findings = {}
         for part in _PARTS:
             fields = {"estimate", "interval", "interval_kind", "n"}
-            if data[part] is not None:
+            if data[part] is not None or part != "mended":
                 criteria.check_keys(data[part], fields, set(), f"{data['id']}: {part}")
             findings[part] = data[part] and Finding(**data[part])
         return cls(entry=entry, note=data["note"], **findings)

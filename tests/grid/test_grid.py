@@ -366,7 +366,7 @@ def test_arrays_frames_and_tensors_give_the_same():
 @pytest.mark.parametrize(
     "call, said",
     [
-        (lambda: GaussianGrid((4, 4), CENTRES, 1.0)(activations(), Y), "grid has 16 units"),
+        (lambda: GaussianGrid((4, 4), CENTRES, 1.0)(activations(), Y), "has 16 units"),
         (lambda: adjacency_penalty(activations(), (4, 4)), "4 x 4 has 16 units"),
         (lambda: GaussianGrid(SHAPE, CENTRES, -1.0), "sigma must be above 0, got -1.0"),
         (lambda: GaussianGrid(SHAPE, CENTRES.T, 1.0), r"centres must have the shape \(..., n, 2"),
