@@ -36,7 +36,8 @@ def wheel(folder):
     with tempfile.TemporaryDirectory() as copy:
         for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT"):
             shutil.copy(source.ROOT / name, copy)
-        shutil.copytree(source.ROOT / "hblib", Path(copy) / "hblib")
+        for name in ("hblib", "runner"):
+            shutil.copytree(source.ROOT / name, Path(copy) / name)
         subprocess.run(
             [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation",
              "--disable-pip-version-check", "-w", folder.resolve(), "."],

@@ -142,6 +142,6 @@ def test_an_open_element_would_be_found():
 
 def test_the_checks_cover_every_page_of_the_book(pages):
     sources = [*ROOT.glob("book/*.md"), *ROOT.glob("book/teach/*.md")]
-    sources += ROOT.glob("notebooks/[0-9]*.ipynb")
+    sources += [*ROOT.glob("book/api/*.md"), *ROOT.glob("notebooks/[0-9]*.ipynb")]
     wanted = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in sources}
     assert wanted | {"search.html", "genindex.html"} == set(pages)

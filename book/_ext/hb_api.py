@@ -274,7 +274,7 @@ def signature(app, what, name, obj, options, args, returns):
 # ---------------------------------------------------------------- valid HTML from what Sphinx makes
 
 
-def unwrap_lists(app, doctree):
+def unwrap_lists(app, doctree, docname):
     """Take lists out of the paragraphs into which Sphinx puts what is returned."""
     blocks = (nodes.bullet_list, nodes.paragraph)
     for paragraph in list(doctree.findall(nodes.paragraph)):
@@ -282,6 +282,7 @@ def unwrap_lists(app, doctree):
             continue
         parts = []
         for block, run in itertools.groupby(paragraph.children, lambda c: isinstance(c, blocks)):
+            run = list(run)
             parts += run if block else [nodes.paragraph("", "", *run)]
         paragraph.replace_self(parts)
 
@@ -317,7 +318,7 @@ def setup(app):
     app.connect("config-inited", configure, priority=900)
     app.connect("autodoc-process-docstring", prepare, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", signature)
-    app.connect("doctree-read", unwrap_lists)
+    app.connect("doctree-resolved", unwrap_lists)
     app.connect("html-page-context", list_parameters)
     app.add_directive("room", Room)
     app.add_directive("rooms", Rooms)

@@ -38,7 +38,8 @@ def minutes(soup):
 
 def add_byline(soup, docname, book):
     """Time to read, the notebook behind the page, where to launch it, how to cite it."""
-    items = [f"<span>{html.escape(minutes(soup))}</span>"]
+    reference = "api" in PurePosixPath(docname).parts  # nobody reads it from end to end
+    items = [] if reference else [f"<span>{html.escape(minutes(soup))}</span>"]
     source = soup.select_one("a.btn-download-source-button")
     if source is not None and source["href"].endswith(".ipynb"):
         items.append(f'<a href="{source["href"]}" download>Notebook</a>')

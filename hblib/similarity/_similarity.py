@@ -343,7 +343,7 @@ def procrustes_similarity(X: ArrayLike, Y: ArrayLike) -> float:
 
     The nuclear norm of ``X'Y``; 1 means equal up to rotation, scale and shift, and
     ``sqrt(2 - 2 procrustes_similarity)`` is the Procrustes distance. The rotation itself is
-    `hblib.rotation.procrustes`.
+    `hblib.rotation.procrustes_rotation`.
 
     Parameters
     ----------

@@ -142,9 +142,9 @@ class DenseSkipGram(_Problem):
 
     Examples
     --------
-    >>> from hblib.words import _corpora as corpora
-    >>> text = corpora.encode(["one two three four", "three four one two"])
-    >>> DenseSkipGram(corpora.cooccurrence(text, window=2, weights="expected")).shape
+    >>> from hblib import words
+    >>> text = words.encode(["one two three four", "three four one two"])
+    >>> DenseSkipGram(words.cooccurrence(text, window=2, weights="expected")).shape
     (4, 4)
     """
 
@@ -200,9 +200,9 @@ class DenseGloVe(_Problem):
 
     Examples
     --------
-    >>> from hblib.words import _corpora as corpora
-    >>> text = corpora.encode(["one two three four", "three four one two"])
-    >>> DenseGloVe(corpora.cooccurrence(text, window=2), x_max=10.0).shape
+    >>> from hblib import words
+    >>> text = words.encode(["one two three four", "three four one two"])
+    >>> DenseGloVe(words.cooccurrence(text, window=2), x_max=10.0).shape
     (4, 4)
     """
 
@@ -292,10 +292,10 @@ def train_dense(
     Examples
     --------
     >>> from hblib import rotation
-    >>> from hblib.words import _corpora as corpora
-    >>> from hblib.words._word_vectors import initial_vectors
-    >>> text = corpora.encode(["one two three four one two", "three four one two three"])
-    >>> problem = DenseSkipGram(corpora.cooccurrence(text, window=2, weights="expected"))
+    >>> from hblib import words
+    >>> from hblib.words import initial_vectors
+    >>> text = words.encode(["one two three four one two", "three four one two three"])
+    >>> problem = DenseSkipGram(words.cooccurrence(text, window=2, weights="expected"))
     >>> initial = initial_vectors("word2vec", text.words, dim=2, rng=0)
     >>> rule = rotation.RULES["adagrad-word"]
     >>> run = train_dense(problem, [initial], rule, n_steps=50, lr=0.1)[0]
@@ -337,9 +337,9 @@ def dense_loss(problem: DenseSkipGram | DenseGloVe, embedding: Embedding) -> flo
 
     Examples
     --------
-    >>> from hblib.words import _corpora as corpora
-    >>> text = corpora.encode(["one two three four", "three four one two"])
-    >>> problem = DenseSkipGram(corpora.cooccurrence(text), n_negative=1)
+    >>> from hblib import words
+    >>> text = words.encode(["one two three four", "three four one two"])
+    >>> problem = DenseSkipGram(words.cooccurrence(text), n_negative=1)
     >>> zeros = Embedding(text.words, np.zeros((4, 2)), np.zeros((4, 2)))
     >>> round(dense_loss(problem, zeros), 2)  # below 2 log 2: noise equal to the target is skipped
     1.21

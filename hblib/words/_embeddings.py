@@ -102,7 +102,7 @@ def sgns(
     Examples
     --------
     >>> text = corpora.encode(["one two three four one two", "three four one two three"] * 9)
-    >>> from hblib.words._word_vectors import initial_vectors
+    >>> from hblib.words import initial_vectors
     >>> run = sgns(text, initial_vectors("word2vec", text.words, dim=2, rng=0), rng=1, lr=0.3)
     >>> bool(run.loss[-1] < run.loss[0])
     True
@@ -214,7 +214,7 @@ def glove(
     Examples
     --------
     >>> text = corpora.encode(["one two three four one two", "three four one two three"] * 9)
-    >>> from hblib.words._word_vectors import initial_vectors
+    >>> from hblib.words import initial_vectors
     >>> initial = initial_vectors("glove", text.words, dim=2, rng=0)
     >>> run = glove(corpora.cooccurrence(text), initial, rng=1, epochs=5)
     >>> bool(run.loss[-1] < run.loss[0])
