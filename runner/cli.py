@@ -8,7 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-import click
+try:
+    import click
+except ImportError:
+    raise SystemExit("hb: needs more than the library: pip install 'hblib[run]'") from None
 
 _CORES = os.cpu_count() or 1
 _LONGEST = 120  # bytes in the name of a run's files, without the ending

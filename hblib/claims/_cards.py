@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from hblib.claims import _criteria as criteria
 from hblib.claims._criteria import Finding
 from hblib.claims._outputs import num, text_to_html
+
+if TYPE_CHECKING:
+    from hblib.claims._records import Record
 
 
 def card_anchor(id: str) -> str:
@@ -38,7 +42,7 @@ def _found_html(found: Finding, outcome: str) -> str:
     )
 
 
-def _card_rows(record) -> list[tuple[str, str]]:
+def _card_rows(record: Record) -> list[tuple[str, str]]:
     """Label and HTML of each row of a card, in reading order."""
     entry, outcomes = record.entry, record.outcomes
     rows = [
@@ -60,7 +64,7 @@ def _card_rows(record) -> list[tuple[str, str]]:
     return rows
 
 
-def card_html(record, ledger: str | None = None) -> str:
+def card_html(record: Record, ledger: str | None = None) -> str:
     """Return the card of a checked claim as HTML.
 
     Parameters
@@ -86,7 +90,7 @@ def card_html(record, ledger: str | None = None) -> str:
     )
 
 
-def card_text(record) -> str:
+def card_text(record: Record) -> str:
     """Return what was found of a claim as one line of plain text, without a verdict."""
     parts = [("", record.found), ("control ", record.control), ("as mended ", record.mended)]
     said = []
@@ -97,7 +101,7 @@ def card_text(record) -> str:
     return f"{record.id}: {'; '.join(said)}"
 
 
-def summary_html(records: Iterable) -> str:
+def summary_html(records: Iterable[Record]) -> str:
     """Return the table of verdicts that ends a chapter, as HTML."""
     rows = "".join(
         f'<tr data-verdict="{r.verdict}"><th scope="row">'

@@ -23,12 +23,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from hblib.claims import _criteria as criteria
 from hblib.claims._cards import card_html, card_text, summary_html
 from hblib.claims._criteria import Finding
 from hblib.claims._outputs import mime
 from hblib.claims._register import find, load_register, registered_hash
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 MIME = mime("claim")
 VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid")
@@ -136,7 +140,13 @@ class Record:
 
 
 def check(
-    id: str, measured, *, control=None, mended=None, note: str | None = None, register=None
+    id: str,
+    measured: ArrayLike,
+    *,
+    control: ArrayLike | None = None,
+    mended: ArrayLike | None = None,
+    note: str | None = None,
+    register: Mapping[str, dict] | None = None,
 ) -> Record:
     """Settle a registered claim by what was measured.
 
@@ -212,7 +222,7 @@ class Summary:
         return {"text/html": page, "text/plain": repr(self), mime("summary"): stored}
 
 
-def summary(chapter: str, register=None) -> Summary:
+def summary(chapter: str, register: Mapping[str, dict] | None = None) -> Summary:
     """Return the table of a chapter's verdicts; the last cell of a chapter shows it.
 
     Parameters

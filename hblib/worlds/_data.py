@@ -15,14 +15,6 @@ import scipy.special
 
 from hblib._checks import Randomness, choice, generator, number, whole
 from hblib.worlds import _texts
-from hblib.worlds._texts import (  # noqa: F401  one place for all worlds
-    Analogies,
-    Cooccurrence,
-    Text,
-    analogies,
-    wikipedia,
-    wikipedia_text,
-)
 
 SOURCES = {
     "digits": {

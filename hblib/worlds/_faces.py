@@ -526,13 +526,3 @@ def _resize(images: np.ndarray, size: int) -> np.ndarray:
     if images.ndim == 3:
         images = np.repeat(images[..., None], 3, axis=-1)
     return np.clip(images, 0, 1).astype(np.float32)
-
-
-# Old names, until every other room uses those above.
-draw, draw_factors, render, mirrored, load = (
-    draw_faces,
-    draw_face_factors,
-    render_faces,
-    mirror_factors,
-    load_faces,
-)

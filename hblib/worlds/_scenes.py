@@ -651,9 +651,3 @@ def _check_held_out(held_out: Sequence[Collection[str]]) -> list[frozenset[str]]
                 f"'man riding horse', got {combination!r}"
             )
     return [frozenset(combination) for combination in held_out]
-
-
-# Old names, until every other room uses those above.
-KINDS, VOCABULARY = SCENE_THINGS, CAPTION_VOCABULARY
-draw, render, facts_of, caption = draw_scenes, render_scenes, parse_caption, draw_caption
-salient, complete, co_occurrence = salient_statements, complete_facts, scene_cooccurrence

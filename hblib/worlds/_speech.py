@@ -305,8 +305,3 @@ def stack_frames(frames: ArrayLike, utterance: ArrayLike, context: int) -> np.nd
     last = np.repeat(starts + lengths - 1, lengths)[:, None]
     near = np.arange(len(frames))[:, None] + np.arange(-context, context + 1)
     return frames[np.clip(near, first, last)].reshape(len(frames), -1)
-
-
-# Old names, until every other room uses those above.
-draw, split, features, stack = draw_speech, split_speakers, speech_features, stack_frames
-mel_bands = mel_filterbank

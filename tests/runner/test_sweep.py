@@ -166,7 +166,8 @@ def test_a_sweep_replaces_the_published_table_only_when_told(swept):
 
 def test_a_table_knows_whether_it_is_current(swept):
     book, _ = swept
-    published = book.root / "sweeps" / "results" / "01_a.csv"
+    sweep.sweep(book.root, "01_a", workers=1)
+    published = sweep.publish(book.root, "01_a")
     plan = book.root / "sweeps" / "01_a.yml"
     text = plan.read_text()
     plan.write_text("grid: {k: [3, 4]}")

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from hblib import worlds
-from hblib.worlds import _data, _load, _randomness
+from hblib import _checks, worlds
+from hblib.worlds import _data, _load
 
 
-@pytest.mark.parametrize("module", [worlds, _data, _load, _randomness])
+@pytest.mark.parametrize("module", [worlds, _data, _load, _checks])
 def test_examples(module):
     assert doctest.testmod(module).failed == 0
 
@@ -56,11 +56,11 @@ def test_unknown_names():
 
 
 def test_a_seed_may_have_several_numbers():
-    one = _randomness.as_generator([7, 0]).random(3)
+    one = _checks.generator([7, 0]).random(3)
     np.testing.assert_array_equal(one, np.random.default_rng([7, 0]).random(3))
     for wrong in ([1, -1], [0.5], "abc", 1.0):
         with pytest.raises(ValueError, match="rng must be"):
-            _randomness.as_generator(wrong)
+            _checks.generator(wrong)
 
 
 # --- digits --------------------------------------------------------------------------------------
