@@ -201,7 +201,7 @@ def test_robustness_and_trees_can_be_read_on_a_phone(tab, site):
     page = tab(viewport=PHONE)
     page.goto((site / "book/robustness.html").as_uri())
     strips = page.locator(".hb-strip").all()
-    assert len(strips) > 10
+    assert bool(strips) == any((ROOT / "sweeps" / "results").glob("*.csv"))
     for strip in strips:
         box = strip.bounding_box()
         assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"]
@@ -342,11 +342,11 @@ def test_a_missing_text_alternative_or_record_fails_the_build(tmp_path, chapters
     outputs = [out for cell in notebook.cells for out in cell.get("outputs", ())]
     next(out for out in outputs if "image/png" in out.get("data", {})).metadata.clear()
     card = next(out for out in outputs if claims.MIME in out.get("data", {}))
-    record = card.data.pop(claims.MIME)
+    card.data.pop(claims.MIME)
     nbformat.write(notebook, path)
     for _ in range(2):  # and it fails again when nothing has changed
         result = build(root)
         said = result.stdout + result.stderr
         assert result.returncode != 0
         assert "A figure has no alternative text" in said
-        assert f"{record['id']}: registered for" in said and "never checked there" in said
+        assert f"{path.stem}: its records are not those of its execution" in said

@@ -53,7 +53,12 @@ class OutputRenderer(MimeRenderPlugin):
     def handle_mime(renderer, data: MimeData, inline: bool):
         """Return the nodes for one MIME type of one output, or None to leave it to MyST-NB."""
         if data.mime_type in (claims.MIME, SUMMARY):
-            return [nodes.raw("", verdicts(renderer.renderer.sphinx_env, data), format="html")]
+            env = renderer.renderer.sphinx_env
+            try:
+                return [nodes.raw("", verdicts(env, data), format="html")]
+            except ValueError as error:  # the ledger says the same of the whole chapter
+                logger.error("%s", error, location=env.docname)
+                return []
         if claims.kind_of(data.mime_type):
             return []
         if inline or data.mime_type not in PICTURES:

@@ -65,7 +65,8 @@ def mark_parameters(soup):
 def add_citation(soup, docname, book):
     """A paragraph and a BibTeX entry at the end of the page."""
     title = "".join(s for s in soup.select_one("article h1").strings if s != "#").strip()
-    key = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(docname).name.lower()).strip("-")
+    name = "-".join(PurePosixPath(docname).parts[-2 if "/api/" in docname else -1 :])
+    key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     edition = f"version {book['version']}"
     if stamp := book["stamps"].get(PurePosixPath(docname).name):
         edition += f", stamp {stamp}"

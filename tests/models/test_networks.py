@@ -303,7 +303,7 @@ def test_what_does_not_fit_is_said_before_any_training():
     networks = networks_on_grids([0], (21,))
     before = networks.weights[0].clone()
     penalty = grid.LayerPenalty(networks.hidden, bumps(1.0))
-    with pytest.raises(ValueError, match="grid has 20 units"):
+    with pytest.raises(ValueError, match="the grid .* has 20 units"):
         train_networks(networks, X, y, penalty=penalty)
     with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1"):
         train_networks(networks, X, y, batch_size=0)

@@ -1,6 +1,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -356,12 +357,13 @@ def test_an_interrupted_command_ends_with_130(inside):
     inside.chapter("01_a", "open('started', 'w').close()\nimport time; time.sleep(60)")
     command = [sys.executable, "-m", "runner.cli", "run", "01_a"]
     process = subprocess.Popen(
-        command, cwd=inside.root, env=_environment(), stderr=subprocess.PIPE, text=True
-    )
+        command, cwd=inside.root, env=_environment(), stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in background
+    )  # fmt: skip
     deadline = time.monotonic() + PATIENCE
     while not (inside.root / "notebooks" / "started").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
-    process.send_signal(2)
+    process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and said.strip() == "hb: interrupted"

@@ -56,7 +56,7 @@ def test_killing_a_worker_costs_its_run_one_retry(book):
     worker = eventually(
         lambda: next((p for p in psutil.Process(process.pid).children() if _kernel_of(p)), None)
     )
-    nursery = next(p for p in worker.children() if "hblib.warm" in p.cmdline())
+    nursery = next(p for p in worker.children() if "runner.warm" in p.cmdline())
     # Dask's setting, with which a chapter fetches its memory from the system over and over.
     assert "MALLOC_TRIM_THRESHOLD_" not in nursery.environ()
     worker.send_signal(signal.SIGKILL)
@@ -88,7 +88,7 @@ def test_a_result_cut_off_by_a_crash_is_done_again(book):
 def test_a_run_that_hangs_is_ended_and_the_others_go_on(book):
     hangs = "import time; time.sleep(600 if k == 2 else 0)"
     _ready(book, "grid: {k: [1, 2, 3]}\ntime_limit: 3", hangs)
-    table = sweep.read_results(sweep.sweep(book.root, "01_a"))
+    table = sweep.judged(sweep.sweep(book.root, "01_a"))
     assert list(table["verdict"]) == ["reproduced", "failed", "reproduced"]
     assert table["error"][1] == "01_a did not end within 3 s"
 
@@ -99,12 +99,14 @@ def test_a_full_disk_ends_the_sweep_and_costs_nothing_finished(book, monkeypatch
 
     def filling(text, path):
         nonlocal room
+        if path.name != "result.json":
+            return write(text, path)
         if not room:
             raise OSError(errno.ENOSPC, "No space left on device")
         room -= 1
         write(text, path)
 
-    monkeypatch.setattr(execute, "write", filling)
+    monkeypatch.setattr(files, "write", filling)
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
     ) as cluster:
@@ -115,7 +117,7 @@ def test_a_full_disk_ends_the_sweep_and_costs_nothing_finished(book, monkeypatch
         kept = {path: path.stat().st_mtime_ns for path in _results(book)}
         assert len(kept) == 2
         room = 99
-        table = sweep.read_results(sweep.sweep(book.root, "01_a", address))
+        table = sweep.judged(sweep.sweep(book.root, "01_a", address))
     assert list(table["verdict"]) == ["reproduced"] * 4
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
     # The run that found no room ran twice, and none that had finished.
@@ -259,7 +261,7 @@ def test_a_running_scheduler_is_used_and_a_dead_kernel_retried(book):
     (book.root / "sweeps" / "01_a.yml").write_text("grid: {k: [3]}")
     (book.root / "attempt.txt").touch()
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
-        table = sweep.read_results(sweep.sweep(book.root, "01_a", cluster.scheduler_address))
+        table = sweep.judged(sweep.sweep(book.root, "01_a", cluster.scheduler_address))
         assert list(table["verdict"]) == ["reproduced"]
         assert not (book.root / "attempt.txt").exists()
 

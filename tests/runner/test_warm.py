@@ -84,7 +84,7 @@ from pathlib import Path
 from runner import execute, warm
 nursery = warm.Nursery([])
 print(nursery._process.pid, flush=True)
-execute.run(sys.argv[1], Path(sys.argv[1]).with_name("out.ipynb"), command=nursery.command)
+execute.run(sys.argv[1], Path(sys.argv[1]).parents[1] / "out.ipynb", command=nursery.command)
 """
 
 
