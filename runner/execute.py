@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 class ChapterKernel(AsyncKernelManager):
     """A fresh kernel of the running Python, whatever kernels the user has installed.
 
-    With `command`, it is started by that and the path of its connection file (`hblib.warm`).
+    With `command`, it is started by that and the path of its connection file (`runner.warm`).
     """
 
     command = None

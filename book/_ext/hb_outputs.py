@@ -84,7 +84,7 @@ class RequireAlternativeText(SphinxTransform):
         for image in self.document.findall(nodes.image):
             if not image.get("alt", "").strip():
                 logger.error(
-                    "A figure has no alternative text: show it with hblib.plotting.show(fig, "
+                    "A figure has no alternative text: show it with hblib.figures.show(fig, "
                     "caption=..., alt=...), or give the image directive an alt option.",
                     location=image if image.line else self.env.docname,
                 )
