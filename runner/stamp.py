@@ -6,8 +6,8 @@ register fix, the locked releases of the packages that all these import, the dat
 those modules, and the files that the notebook's metadata declare (``hblib: {data: [...]}``).
 
 Code is hashed as a syntax tree without comments, docstrings and annotations of functions, the
-register without its prose, and what only shows a result is left out. A clearer sentence, another
-colour of a card or a moved page therefore makes nothing stale.
+register without its prose, and what only shows or judges a result is left out. A clearer sentence,
+another colour of a card, another rule for verdicts or a moved page therefore makes nothing stale.
 """
 
 import ast
@@ -25,8 +25,8 @@ from runner import files
 
 PACKAGE = "hblib"
 MOST_NAMED = 5  # reasons of one sort that are named; the others are counted
-# Modules of the library that show what was found and cannot change it.
-SHOWS_ONLY = {"hblib.claims._cards"}
+# Modules of the library that show what was found, or judge it when it is read, and cannot change it.
+READS_ONLY = {"hblib.claims._cards", "hblib.claims._records", "hblib.claims._register"}
 # The same among packages; they would bring all of Sphinx with them.
 _CARRIERS = {"ipython", "myst-nb", "nbformat"}
 # Where the name of a package on the index is not the name it is imported by.
@@ -68,7 +68,7 @@ def inputs(notebook):
         "modules": {
             name: module_hash(path, path.stat().st_mtime_ns)
             for name, (path, _) in modules.items()
-            if name not in SHOWS_ONLY
+            if name not in READS_ONLY
         },
         "data": {
             path.relative_to(root).as_posix(): files.digest(path.read_bytes())

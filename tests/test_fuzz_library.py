@@ -563,7 +563,7 @@ NOT_CALLED = {
     "meaning.AlignmentCosines": RECORD,
     "meaning.Enrichment": RECORD,
     "meaning.Naming": RECORD,
-    "meaning.Statement": RECORD,
+    "worlds.Statement": RECORD,
     "meaning.TopInputs": RECORD,
     "words.Analogies": RECORD,
     "words.Cooccurrence": RECORD,

@@ -32,7 +32,6 @@ from hblib.meaning._attributes import (
     top_inputs,
 )
 from hblib.meaning._captions import (
-    Statement,
     caption_jaccard,
     caption_lift,
     caption_quality,
@@ -65,7 +64,7 @@ from hblib.meaning._directions import (
     word_kurtosis,
     word_l1,
 )
-from hblib.meaning._traits import (
+from hblib.meaning._factors import (
     FactorReader,
     Naming,
     best_rank_correlation,
@@ -84,7 +83,6 @@ __all__ = [
     "Enrichment",
     "FactorReader",
     "Naming",
-    "Statement",
     "TopInputs",
     "alignment_cosines",
     "attribute_table",

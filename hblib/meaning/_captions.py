@@ -18,11 +18,10 @@ sense of codes that are much shorter or longer.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,68 +37,6 @@ if TYPE_CHECKING:
 # --- what captions say ----------------------------------------------------------------------------
 
 
-class Statement(NamedTuple):
-    """One statement in named parts; ``str`` gives the short string of `hblib.worlds` again.
-
-    Attributes
-    ----------
-    about : str
-        "thing", "relation", "statue", "count", "colour", "size", "place" or "style".
-    thing : str
-        What it is said of; empty for place and style, which are said of the picture.
-    value : str
-        The count, colour, size, place, style or relation; empty for a thing and a statue.
-    other : str
-        The second thing of a relation, or empty.
-
-    Examples
-    --------
-    >>> Statement.parse("count of man: two")
-    Statement(about='count', thing='man', value='two', other='')
-    >>> str(Statement("relation", "man", "riding", "horse"))
-    'man riding horse'
-    """
-
-    about: str
-    thing: str = ""
-    value: str = ""
-    other: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Statement:
-        """Read a statement from its short string."""
-        return _parse(text)
-
-    def __str__(self) -> str:
-        return {
-            "thing": f"{self.thing}",
-            "statue": f"statue of {self.thing}",
-            "relation": f"{self.thing} {self.value} {self.other}",
-            "place": f"place: {self.value}",
-            "style": f"style: {self.value}",
-        }.get(self.about, f"{self.about} of {self.thing}: {self.value}")
-
-
-@functools.lru_cache(maxsize=2**12)  # a few hundred statements come again and again
-def _parse(text: str) -> Statement:
-    head, colon, value = text.partition(": ")
-    about, of, thing = head.partition(" of ")
-    if colon and head in ("place", "style"):
-        return Statement(head, value=value)
-    if of and thing in worlds.SCENE_THINGS:
-        if about == "statue" and not colon:
-            return Statement("statue", thing)
-        if about in ("count", "colour", "size") and value:
-            return Statement(about, thing, value)
-    if text in worlds.SCENE_THINGS:
-        return Statement("thing", text)
-    for relation in ("riding", "holding", "next to"):
-        one, found, other = text.partition(f" {relation} ")
-        if found and one in worlds.SCENE_THINGS and other in worlds.SCENE_THINGS:
-            return Statement("relation", one, relation, other)
-    raise ValueError(f"{text!r} is not a statement such as 'cat' or 'count of cat: two'")
-
-
 def caption_statements(captions: Iterable[str]) -> list[frozenset[str]]:
     """Statements that each caption makes.
 
@@ -111,7 +48,7 @@ def caption_statements(captions: Iterable[str]) -> list[frozenset[str]]:
     Returns
     -------
     list of frozenset of str
-        As short strings, for instance ``"man riding horse"``; see `Statement`.
+        As short strings, for instance ``"man riding horse"``; see `hblib.worlds.Statement`.
 
     Raises
     ------
@@ -231,7 +168,7 @@ def things_and_relations(statements: Iterable[str]) -> set[str]:
     >>> sorted(things_and_relations(said))
     ['horse', 'man', 'man riding horse']
     """
-    return {s for s in statements if Statement.parse(s).about in ("thing", "relation")}
+    return {s for s in statements if worlds.Statement.parse(s).about in ("thing", "relation")}
 
 
 # --- atoms and pictures ---------------------------------------------------------------------------
@@ -608,7 +545,7 @@ def states_count(
     """
     counts = list(counts)
     return np.array([
-        any(str(Statement("count", thing, count)) in says for count in counts)
+        any(str(worlds.Statement("count", thing, count)) in says for count in counts)
         for says, thing in zip(caption_statements(captions), things, strict=True)
     ])  # fmt: skip
 

@@ -372,6 +372,68 @@ def complete_facts(facts: Facts, rng: Randomness) -> Facts:
 # --- facts as statements -------------------------------------------------------------------------
 
 
+class Statement(NamedTuple):
+    """One statement in named parts; ``str`` gives its short string again.
+
+    Attributes
+    ----------
+    about : str
+        "thing", "relation", "statue", "count", "colour", "size", "place" or "style".
+    thing : str
+        What it is said of; empty for place and style, which are said of the picture.
+    value : str
+        The count, colour, size, place, style or relation; empty for a thing and a statue.
+    other : str
+        The second thing of a relation, or empty.
+
+    Examples
+    --------
+    >>> Statement.parse("count of man: two")
+    Statement(about='count', thing='man', value='two', other='')
+    >>> str(Statement("relation", "man", "riding", "horse"))
+    'man riding horse'
+    """
+
+    about: str
+    thing: str = ""
+    value: str = ""
+    other: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Statement:
+        """Read a statement from its short string."""
+        return _parse(text)
+
+    def __str__(self) -> str:
+        return {
+            "thing": f"{self.thing}",
+            "statue": f"statue of {self.thing}",
+            "relation": f"{self.thing} {self.value} {self.other}",
+            "place": f"place: {self.value}",
+            "style": f"style: {self.value}",
+        }.get(self.about, f"{self.about} of {self.thing}: {self.value}")
+
+
+@functools.lru_cache(maxsize=2**12)  # a few hundred statements come again and again
+def _parse(text: str) -> Statement:
+    head, colon, value = text.partition(": ")
+    about, of, thing = head.partition(" of ")
+    if colon and head in ("place", "style"):
+        return Statement(head, value=value)
+    if of and thing in SCENE_THINGS:
+        if about == "statue" and not colon:
+            return Statement("statue", thing)
+        if about in ("count", "colour", "size") and value:
+            return Statement(about, thing, value)
+    if text in SCENE_THINGS:
+        return Statement("thing", text)
+    for relation in ("riding", "holding", "next to"):
+        one, found, other = text.partition(f" {relation} ")
+        if found and one in SCENE_THINGS and other in SCENE_THINGS:
+            return Statement("relation", one, relation, other)
+    raise ValueError(f"{text!r} is not a statement such as 'cat' or 'count of cat: two'")
+
+
 def statements(facts: Facts) -> frozenset[str]:
     """All that is true of a picture, as short strings.
 

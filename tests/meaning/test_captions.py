@@ -60,8 +60,8 @@ def test_unknown_words_are_refused():
 def test_statements_have_named_parts_and_come_back_as_they_were():
     made = {*map(worlds.statements, drawn().facts), *map(worlds.parse_caption, written())}
     for text in frozenset().union(*made):
-        assert str(meaning.Statement.parse(text)) == text
-    parse = meaning.Statement.parse
+        assert str(worlds.Statement.parse(text)) == text
+    parse = worlds.Statement.parse
     assert parse("cat next to dog") == ("relation", "cat", "next to", "dog")
     assert parse("statue of man") == ("statue", "man", "", "")
     assert parse("style: black and white").value == "black and white"

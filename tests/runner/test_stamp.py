@@ -29,8 +29,9 @@ LIBRARY = {
     ),
     "late.py": "def use():\n    from .low import g\n\n    return g(3)\n",
     "other.py": "import numpy as np\n\n\ndef h():\n    return np.pi\n",
-    "claims/__init__.py": '"""Claims."""\n\nfrom hblib.claims import _cards\n',
+    "claims/__init__.py": '"""Claims."""\n\nfrom hblib.claims import _cards, _records\n',
     "claims/_cards.py": 'COLOUR = "blue"\n',
+    "claims/_records.py": 'UNMET = "refuted"\n',
 }
 
 
@@ -88,6 +89,7 @@ def small(tmp_path):
         ("low/_kernel.py", "return x * x", "return (x * x)"),
         ("low/__init__.py", '"""A room."""', '"""A room of its own."""'),
         ("claims/_cards.py", "blue", "green"),
+        ("claims/_records.py", "refuted", "not reproduced"),
     ],
 )
 def test_words_looks_and_layout_leave_everything_current(small, name, old, new):

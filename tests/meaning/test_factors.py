@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import meaning
-from hblib.meaning import _traits
+from hblib.meaning import _factors
 
 
 def test_doctests():
-    assert doctest.testmod(_traits).failed == 0
+    assert doctest.testmod(_factors).failed == 0
 
 
 # directions and factors
