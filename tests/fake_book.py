@@ -16,6 +16,7 @@ ENTRY = {
     "chapter": "01_a",
     "source": "ext",
     "kind": "effect",
+    "edition": 1,
     "statement": "It is large.",
     "statistic": "its size",
     "criterion": {"kind": "bound", "aggregate": "mean", "above": 0.5},

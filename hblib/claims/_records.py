@@ -13,7 +13,12 @@ verdict                         when
 ``refuted``                     criterion not met
 ``open``                        undecided: the interval straddles the threshold
 ``invalid``                     the control did not come out as registered, whatever the rest
+``invalid: saturated``          the null passes by itself and leaves no room for an effect
+``invalid: constant control``   the control came out the same every time, so it could not fail
 ==============================  =================================================================
+
+The last two concern effects of the second edition (`hblib.claims._effects`), to whose check belongs
+what the strongest null gave: ``claims.check(id, measured, null=..., control=...)``.
 
 A notebook stores of a `Record` what was found and a hash of what was registered, and no verdict:
 that is derived, by `Record.verdict` alone, whenever a record is read.
@@ -26,16 +31,18 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from hblib.claims import _criteria as criteria
+from hblib.claims import _effects as effects
 from hblib.claims._cards import card_html, card_text, summary_html
 from hblib.claims._criteria import Finding
 from hblib.claims._outputs import mime
-from hblib.claims._register import find, load_register, registered_hash
+from hblib.claims._register import find, judged_by_contrast, load_register, registered_hash
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MIME = mime("claim")
-VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid")
+VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid",
+            "invalid: saturated", "invalid: constant control")  # fmt: skip
 NOT_TESTED = "not yet tested"
 
 _PARTS = ("found", "control", "mended")
@@ -55,6 +62,9 @@ class Record:
         None unless the register has an ``as_mended``.
     note : str or None
         A sentence on how it was measured.
+    levels : dict of str to Finding, or None
+        ``measured`` and ``null``, of which `found` is the contrast; None unless the claim is judged
+        by one.
     """
 
     entry: dict
@@ -62,6 +72,7 @@ class Record:
     control: Finding
     mended: Finding | None = None
     note: str | None = None
+    levels: dict[str, Finding] | None = None
 
     @property
     def id(self) -> str:
@@ -76,16 +87,28 @@ class Record:
             "control": self.entry["control"]["criterion"],
             "mended": (self.entry.get("as_mended") or {}).get("criterion"),
         }
-        return {
+        outcomes = {
             part: criteria.settle(criterion[part], getattr(self, part))
             for part in _PARTS
-            if getattr(self, part) is not None
+            if getattr(self, part) is not None and (part != "found" or self.levels is None)
         }
+        if self.levels is not None:
+            outcomes["found"] = effects.settle(self.entry, self.found)
+        return outcomes
+
+    @property
+    def fault(self) -> str | None:
+        """What makes the outcome worthless besides a control that failed, or None."""
+        if self.levels is None:
+            return None
+        return effects.fault(self.entry, self.levels["null"], self.control)
 
     @property
     def verdict(self) -> str:
         """One of `VERDICTS`, from the register and what was found."""
         outcomes = self.outcomes
+        if self.fault:
+            return f"invalid: {self.fault}"
         if outcomes["control"] != "met":
             return "invalid"
         if outcomes["found"] == "met":
@@ -96,12 +119,15 @@ class Record:
 
     def to_dict(self) -> dict:
         """Return what a notebook stores: plain data, without the entry and without a verdict."""
-        return {
+        stored = {
             "id": self.id,
             "registered": registered_hash(self.entry),
             **{part: getattr(self, part) and asdict(getattr(self, part)) for part in _PARTS},
             "note": self.note,
         }
+        if self.levels is not None:
+            stored["levels"] = {name: asdict(level) for name, level in self.levels.items()}
+        return stored
 
     @classmethod
     def from_dict(cls, data: Mapping, register: Mapping[str, dict]) -> Record:
@@ -113,7 +139,8 @@ class Record:
             If a field is missing or unknown, the claim is not registered, or it was measured when
             something else was registered.
         """
-        criteria.check_keys(data, {"id", "registered", "note", *_PARTS}, set(), "claim record")
+        fields = {"id", "registered", "note", *_PARTS}
+        criteria.check_keys(data, fields, {"levels"}, "claim record")
         if not isinstance(data["id"], str) or data["id"] not in register:
             raise ValueError(f"{data['id']}: checked in a notebook but not registered")
         entry = register[data["id"]]
@@ -122,13 +149,22 @@ class Record:
                 f"{data['id']}: it was measured under another entry of the register; execute "
                 f"{entry['chapter']} again"
             )
-        findings = {}
-        for part in _PARTS:
-            fields = {"estimate", "interval", "interval_kind", "n"}
-            if data[part] is not None or part != "mended":
-                criteria.check_keys(data[part], fields, set(), f"{data['id']}: {part}")
-            findings[part] = data[part] and Finding(**data[part])
-        return cls(entry=entry, note=data["note"], **findings)
+        findings = {
+            part: data[part] and _finding(data[part], f"{data['id']}: {part}") for part in _PARTS
+        }
+        for part in ("found", "control"):
+            if findings[part] is None:
+                raise ValueError(f"{data['id']}: '{part}' is missing from its record")
+        levels = None
+        if judged_by_contrast(entry):
+            names = {"measured", "null"}
+            criteria.check_keys(data.get("levels"), names, set(), f"{data['id']}: levels")
+            levels = {
+                name: _finding(data["levels"][name], f"{data['id']}: {name}")
+                for name in sorted(names)
+            }
+            effects.check_interval(findings["found"], data["id"])
+        return cls(entry=entry, note=data["note"], levels=levels, **findings)
 
     def __repr__(self) -> str:
         return card_text(self)
@@ -139,10 +175,17 @@ class Record:
         return {"text/html": card_html(self), "text/plain": repr(self), MIME: self.to_dict()}
 
 
+def _finding(stored: Mapping, where: str) -> Finding:
+    fields = {"estimate", "interval", "interval_kind", "n"}
+    criteria.check_keys(stored, fields, set(), where)
+    return Finding(**stored)
+
+
 def check(
     id: str,
     measured: ArrayLike,
     *,
+    null: ArrayLike | None = None,
     control: ArrayLike | None = None,
     mended: ArrayLike | None = None,
     note: str | None = None,
@@ -156,7 +199,11 @@ def check(
         A claim of the register, for example ``"rotation.gd-equivariant"``.
     measured : array_like, shape (n,)
         The registered statistic, one value per independent seed or instance; shape (n, j) for a
-        criterion of kind `ordering`.
+        criterion of kind `ordering`. For an effect of the second edition shape (n_units,) or
+        (n_units, n_within), before anything is subtracted.
+    null : array_like
+        The same for the registered null; obligatory for an effect of the second edition. Row i
+        belongs to the unit of row i of `measured`, unless there are more or fewer.
     control : array_like
         The same for the registered control. Obligatory.
     mended : array_like
@@ -189,18 +236,30 @@ def check(
         has = "has" if mended is None else "has no"
         needed = "pass mended=..." if mended is None else "leave mended out"
         raise ValueError(f"{id} {has} 'as_mended' in the register: {needed}")
+    contrast = judged_by_contrast(entry)
+    if contrast != (null is not None):
+        raise ValueError(
+            f"{id} is judged by its contrast with {entry['null']['statement']}: pass null=..., the "
+            "same statistic measured on it" if contrast else
+            f"{id} has no null in the register: leave null out"
+        )  # fmt: skip
     if note is not None and not (isinstance(note, str) and note.strip()):
         raise ValueError(f"{id}: note must be a sentence or left out, got {note!r}")
 
     def measure(registered, sample, part):
         return criteria.measure(registered["criterion"], sample, f"{id}: {part}")
 
+    if contrast:
+        found, levels = effects.measure(entry, measured, null)
+    else:
+        found, levels = measure(entry, measured, "measured"), None
     record = Record(
         entry=dict(entry),
-        found=measure(entry, measured, "measured"),
+        found=found,
         control=measure(entry["control"], control, "control"),
         mended=None if mended is None else measure(entry["as_mended"], mended, "mended"),
         note=note,
+        levels=levels,
     )
     _checked[id] = record
     return record
