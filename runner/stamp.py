@@ -25,7 +25,7 @@ from runner import files
 
 PACKAGE = "hblib"
 MOST_NAMED = 5  # reasons of one sort that are named; the others are counted
-# Modules of the library that show what was found, or judge it when it is read, and cannot change it.
+# Modules that show what was found, or judge it when it is read, and cannot change it.
 READS_ONLY = {"hblib.claims._cards", "hblib.claims._records", "hblib.claims._register"}
 # The same among packages; they would bring all of Sphinx with them.
 _CARRIERS = {"ipython", "myst-nb", "nbformat"}
