@@ -378,6 +378,36 @@ def parameters(chapter):
 
 @hb.command(
     epilog="""\b
+Examples:
+  hb register
+  hb register --seeds
+"""
+)
+@click.option("--seeds", is_flag=True, help="Write the registered seeds into the chapters.")
+def register(seeds):
+    """List what is registered for each chapter, and the seed that follows from it.
+
+    Chapters of the first edition keep the seed they have.
+    """
+    from runner import files, parameters
+    from runner import seeds as registered
+
+    root, rows = files.find_root(), []
+    entries = files.register(root).values()
+    for path in files.chapters(root):
+        changed = seeds and registered.write(path)
+        mine = [entry["kind"] for entry in entries if entry["chapter"] == path.stem]
+        counts = [str(mine.count(kind)) for kind in ("theorem", "example", "effect")]
+        has = parameters.declared(files.read(path)).get("seed")
+        needs = registered.registered(root, path.stem)
+        said = "written" if changed else "" if needs in (None, has) else "hb register --seeds"
+        rows.append([path.stem, *counts, str(has), "any" if needs is None else str(needs), said])
+    _print_table(["chapter", "theorems", "examples", "effects", "seed", "registered", ""], rows)
+    return 0
+
+
+@hb.command(
+    epilog="""\b
 Example:
   hb ledger
 """
@@ -385,13 +415,15 @@ Example:
 def ledger():
     """Print the verdict of every claim in the book."""
     from runner import files, ledger
+    from runner.standing import tally
 
     root = files.find_root()
     table = ledger.collect(files.register(root), files.chapters(root))
-    shown = table[["id", "verdict", "estimate", "n", "control"]].copy()
+    shown = table[["id", "kind", "verdict", "estimate", "n", "control"]].copy()
     shown["estimate"] = [_short(estimate) for estimate in shown["estimate"]]
     print(shown.fillna("").to_string(index=False))
-    print(", ".join(f"{n} {verdict}" for verdict, n in ledger.count_verdicts(table).items() if n))
+    for kind, counts in tally(table).items():
+        print(f"{kind}: {', '.join(f'{n} {verdict}' for verdict, n in counts.items()) or 'none'}")
     return 0
 
 

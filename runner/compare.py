@@ -201,16 +201,22 @@ def _claim(a, b):
         if outcomes[part] != outcomes_now[part]:
             said = f"committed {outcomes[part]!r}, rerun {outcomes_now[part]!r}"
             found.append(f"{part}: the criterion was {said}")
-        found += [f"{part}: {s}" for s in _finding(old, new, part)]
+        was, now = getattr(old, part), getattr(new, part)
+        found += [f"{part}: {s}" for s in _finding(was, now, _criterion(old.entry, part))]
+    for name in (old.levels or {}).keys() & (new.levels or {}).keys():
+        found += [f"{name}: {s}" for s in _finding(old.levels[name], new.levels[name], {})]
     if old.verdict != new.verdict:
         found.append(f"verdict: committed {old.verdict!r}, rerun {new.verdict!r}")
     return sorted(found)
 
 
-def _finding(old, new, part):
-    a, b = getattr(old, part), getattr(new, part)
-    registered = {"found": old.entry, "control": old.entry["control"]}.get(part)
-    criterion = (registered or old.entry["as_mended"])["criterion"]
+def _criterion(entry, part):
+    registered = {"found": entry, "control": entry["control"]}.get(part) or entry["as_mended"]
+    worthwhile = {"margin": entry["worthwhile"]} if part == "found" and "null" in entry else {}
+    return registered["criterion"] | worthwhile
+
+
+def _finding(a, b, criterion):
     found = [] if a.n == b.n else [f"n: committed {a.n}, rerun {b.n}"]
     (low, high), (low_now, high_now) = a.interval, b.interval
     pairs = [("estimate", a.estimate, b.estimate)]

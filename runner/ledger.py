@@ -10,11 +10,12 @@ import pandas as pd
 
 from hblib import claims
 from hblib.claims import Record
-from hblib.claims import _criteria as criteria
+from hblib.claims import _effects as effects
 from runner import files
 
-COLUMNS = ["id", "chapter", "source", "kind", "statement", "criterion", "estimate", "interval",
-           "interval_kind", "n", "control", "verdict", "notebook", "anchor"]  # fmt: skip
+COLUMNS = ["id", "chapter", "source", "kind", "edition", "corollary_of", "statement", "criterion",
+           "estimate", "interval", "interval_kind", "n", "control", "verdict", "notebook",
+           "anchor"]  # fmt: skip
 
 
 def outcomes(notebook) -> list[dict]:
@@ -70,10 +71,10 @@ def collect(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd
     -------
     DataFrame
         One row per registered claim, in the order of the register, with columns ``id, chapter,
-        source, kind, statement, criterion`` (in words), ``estimate, interval`` (low, high),
-        ``interval_kind, n, control`` (outcome), ``verdict, notebook`` (chapter or None) and
-        ``anchor`` (of the card). A claim of a chapter not among `notebooks` is
-        ``not yet tested`` and has None for all that would have been found.
+        source, kind, edition, corollary_of, statement, criterion`` (in words), ``estimate,
+        interval`` (low, high), ``interval_kind, n, control`` (outcome), ``verdict, notebook``
+        (chapter or None) and ``anchor`` (of the card). A claim of a chapter not among `notebooks`
+        is ``not yet tested`` and has None for all that would have been found.
 
     Raises
     ------
@@ -99,8 +100,10 @@ def collect(register: Mapping[str, dict], notebooks: Iterable[str | Path]) -> pd
 
 def _row(entry, record):
     criterion = entry["criterion"]
-    row = {field: entry[field] for field in ("id", "chapter", "source", "kind", "statement")}
-    row["criterion"] = None if criterion is None else criteria.in_words(criterion)
+    fields = ("id", "chapter", "source", "kind", "edition", "corollary_of", "statement")
+    row = {field: entry.get(field) for field in fields}
+    if criterion is not None:
+        row["criterion"] = effects.in_words(entry)
     row["anchor"] = claims.card_anchor(entry["id"])
     if record is None:
         return dict.fromkeys(COLUMNS) | row | {"verdict": claims.NOT_TESTED}
@@ -127,16 +130,24 @@ def _problems(register, chapters, found, unread) -> list[str]:
             problems.append(
                 f"{record.id}: checked in {chapter} but registered for {entry['chapter']}"
             )
-        elif record.verdict == "invalid":
-            problems.append(
-                f"{record.id}: invalid, its control ({entry['control']['statement']}) came out "
-                f"'{record.outcomes['control']}'"
-            )
+        elif fault := _fault(record):
+            problems.append(f"{record.id}: {record.verdict}, {fault}")
     checked = {record.id for _, record in found}
     for id, entry in register.items():
         if entry["chapter"] in chapters and id not in checked and not unread:
             problems.append(f"{id}: registered for {entry['chapter']} but never checked there")
     return problems
+
+
+def _fault(record) -> str | None:
+    """What makes a record worthless, in words."""
+    control, outcome = record.entry["control"]["statement"], record.outcomes["control"]
+    if record.fault == "saturated":
+        null, level = record.entry["null"]["statement"], record.levels["null"].estimate
+        return f"the null ({null}) is at {level:.3g} and leaves no room for an effect"
+    if record.fault:
+        return f"its control ({control}) came out as {record.control.estimate:.3g} every time"
+    return None if outcome == "met" else f"its control ({control}) came out '{outcome}'"
 
 
 def count_verdicts(table: pd.DataFrame) -> dict[str, int]:

@@ -5,7 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
-from runner import files, parameters
+from hblib import claims
+from runner import files, ledger, parameters, presumes
 
 # Only what nbconvert would fetch from elsewhere is replaced.
 _TEMPLATE = """
@@ -52,10 +53,11 @@ def write(notebook):
     executed = files.read(notebook)
     executed.metadata["title"] = path.stem
     executed.metadata.pop("widgets", None)
-    glued = _glued(executed)
+    glued, verdicts = _glued(executed), _verdicts(executed)
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            cell.source = _plain(cell.source, glued)
+            other = presumes.disagreements(presumes.of_cell(cell), verdicts)
+            cell.source = _plain(cell.source, glued) + "".join(map(_note, other))
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_for_machines(output)]
     executed.cells.insert(0, new_markdown_cell(_about(executed)))
@@ -94,6 +96,17 @@ def _glued(notebook):
                 if name and mime.endswith("text/plain") and isinstance(data, str):
                     found[name] = data.strip("'\"")
     return found
+
+
+def _verdicts(notebook):
+    """Claim -> verdict in this run."""
+    register = claims.load_register()
+    found = [claims.Record.from_dict(one, register) for one in ledger.outcomes(notebook)]
+    return {record.id: record.verdict for record in found}
+
+
+def _note(disagreement):
+    return f"\n\n> **In this run** {disagreement}."
 
 
 def _about(run):

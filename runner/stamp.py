@@ -21,12 +21,15 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
 from hblib.claims import registered_hash
+from hblib.claims._register import judged_by_contrast
 from runner import files
 
 PACKAGE = "hblib"
 MOST_NAMED = 5  # reasons of one sort that are named; the others are counted
 # Modules that show what was found, or judge it when it is read, and cannot change it.
 READS_ONLY = {"hblib.claims._cards", "hblib.claims._records", "hblib.claims._register"}
+# Judges effects of the second edition and nothing else.
+EFFECTS = "hblib.claims._effects"
 # The same among packages; they would bring all of Sphinx with them.
 _CARRIERS = {"ipython", "myst-nb", "nbformat"}
 # Where the name of a package on the index is not the name it is imported by.
@@ -61,14 +64,16 @@ def inputs(notebook):
     modules = _reached(cells, root)
     trees = [*cells, *(tree for _, tree in modules.values())]
     imported = set().union(*(_imported(tree, PACKAGE) for tree in trees))
+    registered = _registered(root, notebook.stem)
+    unused = READS_ONLY if registered["contrasts"] else {*READS_ONLY, EFFECTS}
     return {
         "code": files.digest([form(tree) for tree in cells]),
-        "register": files.digest(_registered(root, notebook.stem)),
+        "register": files.digest(registered["claims"]),
         "lock": _locked(_packages(imported), root / "requirements.lock"),
         "modules": {
             name: module_hash(path, path.stat().st_mtime_ns)
             for name, (path, _) in modules.items()
-            if name not in READS_ONLY
+            if name not in unused
         },
         "data": {
             path.relative_to(root).as_posix(): files.digest(path.read_bytes())
@@ -255,10 +260,14 @@ def _file(root, parts):
 
 
 def _registered(root, chapter):
-    """Hashes of what the register fixes for a chapter."""
+    """Hashes of what the register fixes for a chapter, and whether one is judged by contrast."""
     path = root / files.REGISTER
     entries = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-    return {e["id"]: registered_hash(e) for e in entries if e["chapter"] == chapter}
+    entries = [entry for entry in entries if entry["chapter"] == chapter]
+    return {
+        "claims": {entry["id"]: registered_hash(entry) for entry in entries},
+        "contrasts": any(judged_by_contrast(entry) for entry in entries),
+    }
 
 
 def _packages(modules):

@@ -283,6 +283,56 @@ def stability(path, notebook=None):
     ValueError
         If the chapter has a parameter that the results do not have.
     """
+    records, runs, defaults, varied = _judged_runs(path, notebook)
+    labels = [_label(rows.iloc[0], varied) for rows in runs]
+    given = [_given(rows.iloc[0], defaults) for rows in runs]
+    result = {}
+    for record in records:
+        found = [_verdict(rows, record.id) for rows in runs]
+        failing = [
+            Failing(label, other, changed, rows["run"].iloc[0])
+            for label, other, changed, rows in zip(labels, found, given, runs)
+            if other != record.verdict
+        ]
+        held = len(found) - len(failing)
+        result[record.id] = Stability(record.verdict, held, len(found), failing)
+    return result
+
+
+def shares(path, notebook=None):
+    """Say which parameter flips a verdict: how often it held at each value of each parameter.
+
+    Parameters
+    ----------
+    path, notebook
+        See `stability`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        By claim, in the order of the chapter; one row for each value of each parameter that varied,
+        with columns ``parameter, value, held, of``. The parameter whose values differ most in the
+        share held comes first.
+    """
+    records, runs, _, varied = _judged_runs(path, notebook)
+    settings = pd.DataFrame([rows.iloc[0][varied] for rows in runs]).reset_index(drop=True)
+    result = {}
+    for record in records:
+        held = pd.Series([_verdict(rows, record.id) == record.verdict for rows in runs], dtype=int)
+        found = []
+        for name in varied:
+            counts = held.groupby(settings[name], sort=False, dropna=False).agg(["sum", "count"])
+            share = counts["sum"] / counts["count"]
+            rows = [(name, value, *map(int, count)) for value, *count in counts.itertuples()]
+            found.append((float(share.max() - share.min()), rows))
+        found.sort(key=lambda one: -one[0])  # stable: where they tie, in the chapter's order
+        table = [row for _, rows in found for row in rows]
+        result[record.id] = pd.DataFrame(table, columns=["parameter", "value", "held", "of"])
+    return result
+
+
+def _judged_runs(path, notebook=None):
+    """The chapter's records, the rows of each run, the defaults, and the parameters that varied."""
     path = Path(path)
     notebook = Path(notebook or files.find_chapter(files.find_root(path), path.stem))
     register = files.register(notebook.parent.parent)
@@ -295,19 +345,7 @@ def stability(path, notebook=None):
         )
     varied = [name for name in defaults if table[name].nunique(dropna=False) > 1]
     runs = [rows for _, rows in table.groupby("run", sort=False)]
-    labels = [_label(rows.iloc[0], varied) for rows in runs]
-    given = [_given(rows.iloc[0], defaults) for rows in runs]
-    result = {}
-    for record in ledger.read_records(notebook, register):
-        found = [_verdict(rows, record.id) for rows in runs]
-        failing = [
-            Failing(label, other, changed, rows["run"].iloc[0])
-            for label, other, changed, rows in zip(labels, found, given, runs)
-            if other != record.verdict
-        ]
-        held = len(found) - len(failing)
-        result[record.id] = Stability(record.verdict, held, len(found), failing)
-    return result
+    return ledger.read_records(notebook, register), runs, defaults, varied
 
 
 # The plan

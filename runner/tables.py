@@ -15,8 +15,9 @@ from hblib.claims import Finding, Record, registered_hash
 from runner import files
 
 _PARTS = ("found", "control", "mended")
+_LEVELS = ("measured", "null")
 _FIELDS = ("estimate", "low", "high", "interval", "n")
-OUTCOME = [f"{part}_{field}" for part in _PARTS for field in _FIELDS]
+OUTCOME = [f"{part}_{field}" for part in (*_PARTS, *_LEVELS) for field in _FIELDS]
 COLUMNS = ["claim", "registered", *OUTCOME, "error"]
 
 
@@ -34,8 +35,8 @@ def row(outcome):
         With the keys `COLUMNS`; None for what there is not.
     """
     flat = dict.fromkeys(COLUMNS) | {"claim": outcome["id"], "registered": outcome["registered"]}
-    for part in _PARTS:
-        found = outcome[part]
+    for part in (*_PARTS, *_LEVELS):
+        found = outcome[part] if part in _PARTS else outcome.get("levels", {}).get(part)
         if found is not None:
             low, high = found["interval"]
             values = (found["estimate"], low, high, found["interval_kind"], found["n"])
@@ -61,10 +62,11 @@ def record(flat, register):
     if entry is None or flat["registered"] != registered_hash(entry):
         return None
     findings = {}
-    for part in _PARTS:
+    for part in (*_PARTS, *_LEVELS):
         estimate, low, high, kind, n = (flat[f"{part}_{field}"] for field in _FIELDS)
         findings[part] = None if pd.isna(n) else Finding(estimate, [low, high], kind, int(n))
-    return Record(entry=entry, **findings)
+    levels = {part: findings.pop(part) for part in _LEVELS}
+    return Record(entry=entry, levels=levels if levels["null"] else None, **findings)
 
 
 def write(path, about, frame):
@@ -78,7 +80,7 @@ def write(path, about, frame):
     frame : DataFrame
         Rows as `row` makes them, with further columns before them.
     """
-    frame = frame.astype({f"{part}_n": "Int64" for part in _PARTS})
+    frame = frame.astype({f"{part}_n": "Int64" for part in (*_PARTS, *_LEVELS)})
     text = frame.to_csv(index=False, lineterminator="\n", float_format="%.9g")
     header = {**about, "rows": len(frame), "content": files.digest(text.encode())}
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,10 @@ def read(path):
             raise ValueError("content")
         types = {"claim": str, "registered": str, "error": str, "run": str}
         frame = pd.read_csv(io.StringIO(text), dtype=types, keep_default_na=True)
-        whole = len(frame) == about["rows"] and {*COLUMNS} <= {*frame.columns}
+        optional = {f"{part}_{field}" for part in _LEVELS for field in _FIELDS}
+        whole = len(frame) == about["rows"] and {*COLUMNS} - optional <= {*frame.columns}
+        for column in sorted(optional - {*frame.columns}):  # nothing in it is judged by a contrast
+            frame[column] = None
     except ValueError as error:
         if str(error) == "content":
             raise ValueError(

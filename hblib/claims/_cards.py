@@ -1,17 +1,20 @@
 """How a claim looks: a card, a line of plain text, the table of a chapter's verdicts.
 
-A card is semantic HTML that reads well without any style sheet (classes ``hb-claim__*`` are for the
-book's). The verdict is always written out, never shown by colour alone. The site makes its cards
-when it is built; to change this file makes no chapter stale.
+A card is one line, the verdict, the statement and the number beside its null or control, and the
+whole form behind it: a ``details`` element, which needs no script. Its HTML reads well without any
+style sheet (classes ``hb-claim__*`` are for the book's), and the verdict is always written out,
+never shown by colour alone. The site makes its cards when it is built; to change this file makes no
+chapter stale.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hblib.claims import _criteria as criteria
+from hblib.claims import _effects as effects
 from hblib.claims._criteria import Finding
 from hblib.claims._outputs import num, text_to_html
 
@@ -34,20 +37,49 @@ def _registered_html(part: Mapping) -> str:
     return f"{text_to_html(part['statement'])}; must hold: {criterion}"
 
 
-def _found_html(found: Finding, outcome: str) -> str:
+def _found_html(found: Finding, outcome: str | None = None) -> str:
+    said = f": criterion {outcome}" if outcome else ""
     low, high = (num(x, ".3g").__html__() for x in found.interval)
     return (
         f"{num(found.estimate, '.3g').__html__()}, {html.escape(found.interval_kind)} "
-        f"[{low}, {high}], n = {found.n}: criterion {outcome}"
+        f"[{low}, {high}], n = {found.n}{said}"
+    )
+
+
+def _numbers_html(record: Record) -> str:
+    """The number that settles a claim beside its null, or else beside its control."""
+    (low, high), entry = record.found.interval, record.entry
+    if record.levels is not None:
+        share = entry["levels"]["unit"] == "share"
+        scale, percent, points = (100, " %", " points") if share else (1, "", "")
+
+        def said(x, sign=""):
+            return num(scale * x, f"{sign}.3g").__html__()
+
+        named = ", ".join(
+            f"{html.escape(entry['levels'][name])} {said(level.estimate)}{percent}"
+            for name, level in record.levels.items()
+        )
+        return f"{named}: {said(record.found.estimate, '+')} [{said(low)}, {said(high)}]{points}"
+    ends = f"[{num(low, '.3g').__html__()}, {num(high, '.3g').__html__()}]"
+    return (
+        f"{num(record.found.estimate, '.3g').__html__()} {ends}, "
+        f"control {num(record.control.estimate, '.3g').__html__()}"
     )
 
 
 def _card_rows(record: Record) -> list[tuple[str, str]]:
     """Label and HTML of each row of a card, in reading order."""
     entry, outcomes = record.entry, record.outcomes
-    rows = [
-        ("Measured", text_to_html(entry["statistic"])),
-        ("Criterion, fixed beforehand", html.escape(criteria.in_words(entry["criterion"]))),
+    rows = [("Measured", text_to_html(entry["statistic"]))]
+    if "null" in entry:
+        null = f"{text_to_html(entry['null']['statement'])}: {text_to_html(entry['null']['why'])}"
+        rows.append(("Strongest null", null))
+    rows.append(("Criterion, fixed beforehand", html.escape(effects.in_words(entry))))
+    for name, level in (record.levels or {}).items():
+        label = html.escape(entry["levels"][name])
+        rows.append((label[0].upper() + label[1:], _found_html(level)))
+    rows += [
         ("Found", _found_html(record.found, outcomes["found"])),
         ("Control", _registered_html(entry["control"])),
         ("Control found", _found_html(record.control, outcomes["control"])),
@@ -61,10 +93,19 @@ def _card_rows(record: Record) -> list[tuple[str, str]]:
         rows.append(("Caveat", text_to_html(entry["caveat"])))
     if record.note:
         rows.append(("Note", text_to_html(record.note)))
+    if "forecast" in entry:
+        said = f"{entry['forecast']:.0%}, written down before it was measured".replace("%", " %")
+        rows.append(("Our forecast that it holds", said))
     return rows
 
 
-def card_html(record: Record, ledger: str | None = None) -> str:
+def card_html(
+    record: Record,
+    ledger: str | None = None,
+    standing: Sequence[tuple[str, str]] = (),
+    fragile: bool = False,
+    corollaries: Iterable[Record] = (),
+) -> str:
     """Return the card of a checked claim as HTML.
 
     Parameters
@@ -72,21 +113,50 @@ def card_html(record: Record, ledger: str | None = None) -> str:
     record : Record
     ledger : str, optional
         Address of the page with the ledger, to link to the claim's row there.
+    standing : sequence of pairs of str, optional
+        Label and HTML of how the verdict fares elsewhere; the first is shown on the card's line.
+    fragile : bool, optional
+        Whether the verdict held in too few of the settings tried, which then stands on its badge.
+    corollaries : iterable of Record, optional
+        Of a theorem: what follows from it, a line each.
     """
     entry, verdict = record.entry, record.verdict
-    rows = "".join(f"<dt>{label}</dt><dd>{value}</dd>" for label, value in _card_rows(record))
+    rows = "".join(
+        f"<dt>{label}</dt><dd>{value}</dd>" for label, value in [*_card_rows(record), *standing]
+    )
     link = "" if ledger is None else (
         f'<p class="hb-claim__link"><a href="{html.escape(ledger)}#{ledger_anchor(record.id)}">'
         f"{record.id} in the ledger</a></p>"
     )  # fmt: skip
+    kind = f"{entry['kind']}, first edition" if entry.get("edition") == 1 else entry["kind"]
+    lines = "".join(_corollary_html(corollary) for corollary in corollaries)
+    beside = [_numbers_html(record), *(value for _, value in standing[:1])]
+    card = (
+        f'<details class="hb-claim" id="{card_anchor(record.id)}" data-verdict="{verdict}" '
+        f'data-kind="{entry["kind"]}"><summary>'
+        f"{_badge_html(verdict, fragile)} "
+        f'<span class="hb-claim__statement">{text_to_html(entry["statement"])}</span> '
+        f'<span class="hb-claim__numbers">{" · ".join(beside)}</span></summary>'
+        f'<p class="hb-claim__head"><code class="hb-claim__id">{record.id}</code> '
+        f'<span class="hb-claim__kind">{kind}</span></p>'
+        f'<dl class="hb-claim__facts">{rows}</dl>{link}</details>'
+    )
+    if not lines:
+        return card
+    return f'<div class="hb-theorem">{card}<ul class="hb-corollaries">{lines}</ul></div>'
+
+
+def _badge_html(verdict: str, fragile: bool) -> str:
+    words = f"{verdict}, fragile" if fragile else verdict
+    return f'<strong class="hb-claim__verdict">{words}</strong>'
+
+
+def _corollary_html(record: Record) -> str:
     return (
-        f'<div class="hb-claim" id="{card_anchor(record.id)}" data-verdict="{verdict}" '
-        f'role="group" aria-label="Claim {record.id}: {verdict}">'
-        f'<p class="hb-claim__head"><strong class="hb-claim__verdict">{verdict}</strong> '
-        f'<code class="hb-claim__id">{record.id}</code> '
-        f'<span class="hb-claim__kind">{entry["kind"]}</span></p>'
-        f'<p class="hb-claim__statement">{text_to_html(entry["statement"])}</p>'
-        f'<dl class="hb-claim__facts">{rows}</dl>{link}</div>'
+        f'<li data-verdict="{record.verdict}">{_badge_html(record.verdict, False)} '
+        f'<a href="#{card_anchor(record.id)}"><code>{record.id}</code></a> '
+        f"{text_to_html(record.entry['statement'])} "
+        f'<span class="hb-claim__numbers">{_numbers_html(record)}</span></li>'
     )
 
 
@@ -106,11 +176,13 @@ def summary_html(records: Iterable[Record]) -> str:
     rows = "".join(
         f'<tr data-verdict="{r.verdict}"><th scope="row">'
         f'<a href="#{card_anchor(r.id)}">{r.id}</a></th>'
-        f"<td>{text_to_html(r.entry['statement'])}</td><td>{r.verdict}</td></tr>"
+        f"<td>{text_to_html(r.entry['statement'])}</td><td>{r.entry['kind']}</td>"
+        f"<td>{r.verdict}</td></tr>"
         for r in records
     )
     return (
         '<table class="hb-summary"><caption>Verdicts of this chapter</caption><thead><tr>'
-        '<th scope="col">Claim</th><th scope="col">Statement</th><th scope="col">Verdict</th>'
+        '<th scope="col">Claim</th><th scope="col">Statement</th><th scope="col">Kind</th>'
+        '<th scope="col">Verdict</th>'
         f"</tr></thead><tbody>{rows}</tbody></table>"
     )

@@ -96,8 +96,11 @@ def validate(entry: Mapping, where: str) -> None:
 
 
 def in_words(entry: Mapping) -> str:
-    """Say what must hold of the contrast, as a sentence without full stop."""
-    criterion, least = entry["criterion"], _words(entry["worthwhile"], entry["levels"]["unit"])
+    """Say the criterion of a claim of any kind, as a sentence without subject or full stop."""
+    criterion = entry["criterion"]
+    if criterion["kind"] != "contrast":
+        return criteria.in_words(criterion)
+    least = _words(entry["worthwhile"], entry["levels"]["unit"])
     difference = f"{entry['levels']['measured']} minus {entry['levels']['null']}"
     if criterion["direction"] == "none":
         return (

@@ -12,29 +12,18 @@ from fake_book import ENTRY, RECORD, ROOT
 from scripts import PATIENCE
 
 from hblib import claims
-from runner import execute, files, ledger, tables
-
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-from hb_reproductions import compared  # noqa: E402
-from hb_status import recorded  # noqa: E402
+from runner import execute, files, tables
+from runner.standing import committed, compared
 
 STORED = sorted((ROOT / "book" / "reproductions").glob("*.csv"))
-
-
-def _committed():
-    register = claims.load_register()
-    return {
-        record.id: (recorded(path).get("stamp"), record)
-        for path in files.chapters(ROOT)
-        for record in ledger.read_records(path, register)
-    }
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_no_verdict_flips(path):
     about, rows = tables.read(path)
     assert about["about"] and about["releases"]["numpy"] and about["threads"] >= 1
-    found = compared(rows, _committed(), claims.load_register())
+    register = claims.load_register()
+    found = compared(rows, committed(files.chapters(ROOT), register), register)
     flipped = found[found["verdict"] != found["committed"]]
     assert flipped.empty, flipped.to_string()
 
@@ -46,13 +35,13 @@ def _record(id, low, high):
 
 def test_rows_of_a_chapter_that_changed_since_are_left_out():
     register = {id: ENTRY | {"id": id} for id in "abc"}
-    committed = {id: ("now", _record(id, 1, 2)) for id in "abc"}
+    records = {id: ("now", _record(id, 1, 2)) for id in "abc"}
     here = [("now", "a", 1, 2), ("then", "b", 0, 0.2), ("now", "c", 0, 0.2)]
     rows = [
         {"stamp": stamp, **tables.row(_record(*sample).to_dict())} for stamp, *sample in here
     ]
     rows = pd.DataFrame(rows)
-    found = compared(rows, committed, register)
+    found = compared(rows, records, register)
     assert list(found["claim"]) == ["a", "c"]
     assert list(found["verdict"]) == ["reproduced", "refuted"]
     assert found["shift"][0] == 0 and found["shift"][1] > 1
