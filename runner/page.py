@@ -53,11 +53,13 @@ def write(notebook):
     executed = files.read(notebook)
     executed.metadata["title"] = path.stem
     executed.metadata.pop("widgets", None)
-    glued, verdicts = _glued(executed), _verdicts(executed)
+    glued, verdicts = _glued(executed), None
     for cell in executed.cells:
         if cell.cell_type == "markdown":
-            other = presumes.disagreements(presumes.of_cell(cell), verdicts)
-            cell.source = _plain(cell.source, glued) + "".join(map(_note, other))
+            cell.source = _plain(cell.source, glued)
+            if presumed := presumes.of_cell(cell):
+                verdicts = verdicts or _verdicts(executed, path)
+                cell.source += "".join(map(_note, presumes.disagreements(presumed, verdicts)))
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_for_machines(output)]
     executed.cells.insert(0, new_markdown_cell(_about(executed)))
@@ -98,9 +100,9 @@ def _glued(notebook):
     return found
 
 
-def _verdicts(notebook):
+def _verdicts(notebook, path):
     """Claim -> verdict in this run."""
-    register = claims.load_register()
+    register = files.register(files.find_root(path.parent))
     found = [claims.Record.from_dict(one, register) for one in ledger.outcomes(notebook)]
     return {record.id: record.verdict for record in found}
 

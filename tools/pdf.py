@@ -57,7 +57,7 @@ def chapter(soup, name, names):
     glyphs = soup.select_one("svg.hb-glyphs")
     if glyphs is not None:
         article.insert(0, glyphs)
-    for box in article.select("details.dropdown"):  # solutions
+    for box in article.select("details.dropdown, details.hb-claim"):  # solutions, cards
         box["open"] = ""
     for node in article.select("[id]"):
         node["id"] = f"{here}--{node['id']}"
