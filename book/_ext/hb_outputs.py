@@ -10,17 +10,18 @@ folder is on the import path of the build and of nothing else.
 """
 
 import base64
+import html
 import io
 import posixpath
 
 from docutils import nodes
+from hb_evidence import evidence
 from myst_nb.core.render import MimeData, MimeRenderPlugin
 from PIL import Image
 from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
 
 from hblib import claims
-from runner import files, ledger
 
 SUMMARY = claims.mime("summary")
 PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif")
@@ -37,13 +38,61 @@ def classes(png):
 
 def verdicts(env, data):
     """The card of a claim, or the table of a chapter's claims, as HTML."""
-    register = files.register(env.srcdir)
+    known = evidence(env)
+    if known is None:
+        return ""  # what is wrong has been reported
     if data.mime_type == claims.MIME:
-        page = posixpath.relpath("book/ledger.html", posixpath.dirname(env.docname))
-        return claims.card_html(claims.Record.from_dict(data.content, register), ledger=page)
-    env.note_dependency(str(claims.REGISTER))
-    known = {r.id: r for r in ledger.read_records(env.doc2path(env.docname), register)}
-    return claims.summary_html(known[id] for id in data.content["claims"])
+        return card(env, known, claims.Record.from_dict(data.content, known.register))
+    return claims.summary_html(known.records[id] for id in data.content["claims"])
+
+
+def card(env, known, record):
+    """The card of a claim with how its verdict stands; of a corollary a line that leads to it."""
+    here = posixpath.dirname(env.docname)
+    ledger, robustness = (
+        posixpath.relpath(f"book/{page}.html", here) for page in ("ledger", "robustness")
+    )
+    head = record.entry.get("corollary_of")
+    if head:
+        return (
+            f'<p class="hb-corollary" id="{claims.card_anchor(record.id)}" '
+            f'data-verdict="{record.verdict}"><strong class="hb-claim__verdict">{record.verdict}'
+            f"</strong> <code>{record.id}</code>, a corollary of "
+            f'<a href="#{claims.card_anchor(head)}"><code>{head}</code></a> '
+            f'(<a href="{ledger}#{claims.ledger_anchor(record.id)}">ledger</a>)</p>'
+        )
+    standing = known.standings[record.id]
+    corollaries = [
+        known.records[id]
+        for id, entry in known.register.items()
+        if entry.get("corollary_of") == record.id and id in known.records
+    ]
+    held = standing.robust and f"held in {standing.robust.same} of {standing.robust.of} settings"
+    return claims.card_html(
+        record,
+        ledger=ledger,
+        standing=standing_rows(record, standing, robustness),
+        held=held or "",
+        fragile=standing.fragile,
+        corollaries=corollaries,
+    )
+
+
+def standing_rows(record, standing, robustness):
+    """Label and HTML of the three questions that one run cannot answer."""
+    reproduced = robust = replicated = "not tried yet"
+    if standing.reproduced:
+        same, of = standing.reproduced
+        reproduced = f"the same verdict in {same} of {of} executions elsewhere"
+    if standing.robust:
+        same, of = standing.robust
+        address = f"{robustness}#sweep-{record.entry['chapter']}"
+        robust = f'the verdict held in <a href="{address}">{same} of {of} settings</a>'
+    if standing.replication:
+        on = html.escape(standing.replication)
+        found = ", ".join(f"{id}: {verdict}" for id, verdict in standing.replicated)
+        replicated = f"on {on}: {found or 'not tried yet'}"
+    return [("Reproduced", reproduced), ("Robust", robust), ("Replicated", replicated)]
 
 
 class OutputRenderer(MimeRenderPlugin):

@@ -103,6 +103,7 @@ def card_html(
     record: Record,
     ledger: str | None = None,
     standing: Sequence[tuple[str, str]] = (),
+    held: str = "",
     fragile: bool = False,
     corollaries: Iterable[Record] = (),
 ) -> str:
@@ -114,7 +115,9 @@ def card_html(
     ledger : str, optional
         Address of the page with the ledger, to link to the claim's row there.
     standing : sequence of pairs of str, optional
-        Label and HTML of how the verdict fares elsewhere; the first is shown on the card's line.
+        Label and HTML of how the verdict fares elsewhere.
+    held : str, optional
+        In how many of other settings it held, for the card's line.
     fragile : bool, optional
         Whether the verdict held in too few of the settings tried, which then stands on its badge.
     corollaries : iterable of Record, optional
@@ -130,13 +133,13 @@ def card_html(
     )  # fmt: skip
     kind = f"{entry['kind']}, first edition" if entry.get("edition") == 1 else entry["kind"]
     lines = "".join(_corollary_html(corollary) for corollary in corollaries)
-    beside = [_numbers_html(record), *(value for _, value in standing[:1])]
+    line = " · ".join(filter(None, [_numbers_html(record), html.escape(held)]))
     card = (
         f'<details class="hb-claim" id="{card_anchor(record.id)}" data-verdict="{verdict}" '
         f'data-kind="{entry["kind"]}"><summary>'
         f"{_badge_html(verdict, fragile)} "
         f'<span class="hb-claim__statement">{text_to_html(entry["statement"])}</span> '
-        f'<span class="hb-claim__numbers">{" · ".join(beside)}</span></summary>'
+        f'<span class="hb-claim__numbers">{line}</span></summary>'
         f'<p class="hb-claim__head"><code class="hb-claim__id">{record.id}</code> '
         f'<span class="hb-claim__kind">{kind}</span></p>'
         f'<dl class="hb-claim__facts">{rows}</dl>{link}</details>'

@@ -418,7 +418,7 @@ def test_card_is_well_formed_and_escaped():
     text = claims.card_html(record, ledger="../book/ledger.html")
     root = ElementTree.fromstring(text)  # raises unless every tag is closed
     assert root.attrib["id"] == "claim-toy-small"
-    assert root.attrib["class"] == "hb-claim"
+    assert root.tag == "details" and root.attrib["class"] == "hb-claim"
     assert root.attrib["data-verdict"] == record.verdict
     assert root.find(".//*[@class='hb-claim__verdict']").text == "reproduced with a caveat"
     assert root.find(".//a").attrib["href"] == "../book/ledger.html#ledger-toy-small"
@@ -431,6 +431,27 @@ def test_card_is_well_formed_and_escaped():
         "Measured", "Criterion, fixed beforehand", "Found", "Control", "Control found",
         "As mended", "As mended, found", "Caveat", "Note",
     ]  # fmt: skip
+
+
+def test_the_line_of_a_card_says_all_that_a_reader_needs():
+    record = full_record()
+    text = claims.card_html(record, held="held in 3 of 9 settings", fragile=True)
+    summary = ElementTree.fromstring(text).find("summary")
+    said = "".join(summary.itertext())
+    assert said.startswith("reproduced with a caveat, fragile")
+    assert "A defect" in said and "held in 3 of 9 settings" in said
+    numbers = [float(data.attrib["value"]) for data in summary.iter("data")]
+    expected = [record.found.estimate, *record.found.interval, record.control.estimate]
+    assert numbers == pytest.approx(expected, rel=1e-2)
+
+
+def test_corollaries_share_the_card_of_their_theorem():
+    corollary = toy(register=as_register(entry(id="toy.second")), id="toy.second")
+    root = ElementTree.fromstring(claims.card_html(full_record(), corollaries=[corollary]))
+    assert root.find("details").attrib["id"] == "claim-toy-small"
+    (line,) = root.findall("ul/li")
+    assert line.attrib["data-verdict"] == corollary.verdict
+    assert line.find("a").attrib["href"] == "#claim-toy-second"
 
 
 def test_every_row_of_a_card_shows_its_own_measurement():
