@@ -144,7 +144,7 @@ def standings(
         found[id] = Standing(
             reproduced=Count(same[id], of[id]) if of[id] else None,
             robust=Count(swept.held, swept.n_settings) if swept else None,
-            replication=replication.get("on"),
+            replication=replication.get("data"),
             replicated=tuple(verdicts.items()),
         )
     return found

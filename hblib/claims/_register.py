@@ -166,9 +166,9 @@ def _validated(entry: dict, where: str) -> dict:
 
 
 def _check_replication(replication: dict, where: str) -> None:
-    criteria.check_keys(replication, {"on"}, {"claims"}, f"{where}: 'replication'")
-    if not isinstance(replication["on"], str) or not replication["on"].strip():
-        raise ValueError(f"{where}: 'on' of 'replication' must say which data or whose model")
+    criteria.check_keys(replication, {"data"}, {"claims"}, f"{where}: 'replication'")
+    if not isinstance(replication["data"], str) or not replication["data"].strip():
+        raise ValueError(f"{where}: 'data' of 'replication' must say which data or whose model")
     if not isinstance(replication.get("claims", []), list):
         raise ValueError(f"{where}: 'claims' of 'replication' must be a list of ids")
 

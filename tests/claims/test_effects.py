@@ -198,9 +198,9 @@ THEOREM = {
             [THEOREM, entry(corollary_of="toy.theorem")],
             "a corollary is a theorem of the chapter of its theorem",
         ),
-        ([THEOREM | {"replication": {"on": ""}}], "'on' of 'replication' must say"),
+        ([THEOREM | {"replication": {"data": ""}}], "'data' of 'replication' must say"),
         (
-            [THEOREM | {"replication": {"on": "GloVe", "claims": ["toy.theorem"]}}],
+            [THEOREM | {"replication": {"data": "GloVe", "claims": ["toy.theorem"]}}],
             "'replication' must name other claims",
         ),
     ],

@@ -19,7 +19,7 @@ from runner.sweep import Stability
 def book(tmp_path):
     """A book of one chapter with one claim, executed once elsewhere with each of two results."""
     (tmp_path / "notebooks").mkdir()
-    register = {ENTRY["id"]: ENTRY | {"replication": {"on": "other data"}}}
+    register = {ENTRY["id"]: ENTRY | {"replication": {"data": "other data"}}}
     record = _record(1, 2, register)
     out = v4.new_output("display_data", data=json.loads(json.dumps(record._repr_mimebundle_())))
     cells = [v4.new_code_cell("check()", outputs=[out], execution_count=1)]
@@ -67,7 +67,7 @@ def test_a_verdict_that_held_in_fewer_than_two_thirds_is_fragile(book, held, of,
 
 def test_replications_show_their_own_verdict(book):
     root, register, chapters = book
-    other = ENTRY | {"id": "fake.other", "replication": {"on": "it", "claims": [ENTRY["id"]]}}
+    other = ENTRY | {"id": "fake.other", "replication": {"data": "it", "claims": [ENTRY["id"]]}}
     found = standing.standings(root, register | {"fake.other": other}, chapters, stability={})
     assert found["fake.other"].replicated == ((ENTRY["id"], "reproduced"),)
 
