@@ -9,13 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import nbformat
-from docutils import nodes
-from hb_html import tag
+from hb_html import TEMPLATES
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from hblib import claims
-from runner import files, ledger, parameters, stamp, sweep
+from runner import export, files, ledger, parameters, stamp, standing, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,9 @@ class Sweep:
         self.stale = "; ".join(sweep.stale(path))
         chapter = path.parents[2] / "notebooks" / f"{path.stem}.ipynb"
         declared = parameters.declared(nbformat.read(chapter, as_version=4))
-        self.stability = sweep.stability(path) if {*declared} <= {*self.results} else {}
+        whole = {*declared} <= {*self.results}
+        self.stability = sweep.stability(path) if whole else {}
+        self.shares = sweep.shares(path) if whole else {}
 
     @property
     def grid(self):
@@ -45,6 +46,16 @@ class Sweep:
         names = [name for name in self.results if name not in (*sweep.COLUMNS, "verdict")]
         values = {name: list(self.results[name].unique()) for name in names}
         return {name: found for name, found in values.items() if len(found) > 1}
+
+    @property
+    def runs(self):
+        """The runs, in the order of the grid."""
+        return self.results["run"].unique()
+
+    def held(self, id):
+        """Whether a claim's verdict held, run by run."""
+        verdicts = self.results[self.results["claim"] == id].set_index("run")["verdict"]
+        return [verdicts.get(run) == self.stability[id].verdict for run in self.runs]
 
 
 class Evidence:
@@ -62,6 +73,15 @@ class Evidence:
         self.stability = {
             id: found for swept in self.sweeps.values() for id, found in swept.stability.items()
         }
+        found = standing.committed(self.chapters, self.register)
+        self.records = {id: record for id, (_, record) in found.items()}
+        self.standings = standing.standings(
+            self.root, self.register, self.chapters, self.stability
+        )
+        self.fragile = {id for id, stands in self.standings.items() if stands.fragile}
+        self.tally = standing.tally(self.table, self.fragile)
+        self.first_edition = int((self.table["edition"] == 1).sum())
+        self.export = export.export(self.register, self.records, self.standings)
 
     @property
     def tested(self):
@@ -69,7 +89,8 @@ class Evidence:
 
 
 @lru_cache(maxsize=1)
-def _evidence(root):
+def gathered(root):
+    """The evidence of a book in a folder, gathered once a build; None if it is faulty."""
     try:
         return Evidence(root)
     except (ValueError, FileNotFoundError) as error:
@@ -80,8 +101,8 @@ def _evidence(root):
 
 def begin(app):
     """Gather the evidence at the start of every build, whichever pages it will read."""
-    _evidence.cache_clear()
-    known = _evidence(str(app.srcdir))
+    gathered.cache_clear()
+    known = gathered(str(app.srcdir))
     for chapter, reasons in known.stale.items() if known else ():
         if reasons:
             logger.warning("%s is out of date (%s): run 'make book'.", chapter, reasons)
@@ -91,8 +112,9 @@ def evidence(env):
     """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
     sources = [root / files.REGISTER, root / "requirements.lock"]
-    sources += [*Path(__file__).parent.glob("hb_*.py"), *(root / "hblib" / "claims").glob("*.py")]
-    known = _evidence(str(root))
+    sources += [*Path(__file__).parent.glob("hb_*.py"), *TEMPLATES.glob("*.html")]
+    sources += (root / "hblib" / "claims").glob("*.py")
+    known = gathered(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():
         # A missing file counts as changed, so that a new chapter or sweep is noticed.
         sources += [
@@ -100,6 +122,7 @@ def evidence(env):
             root / "sweeps" / f"{chapter}.yml",
             root / "sweeps" / "results" / f"{chapter}.csv",
         ]
+    sources += (root / "book" / "reproductions").glob("*.csv")
     for source in sources:
         env.note_dependency(str(source))
     return known
@@ -112,13 +135,12 @@ class EvidenceDirective(SphinxDirective):
         known = evidence(self.env)
         return self.make(known) if known else []
 
-    def chapter_link(self, chapter, text, anchor=""):
-        """A link to a chapter or one of its cards; plain text if the book does not have it."""
+    def address(self, chapter, anchor=""):
+        """Where a chapter or one of its cards is; None if the book does not have it."""
         target = f"notebooks/{chapter}"
         if target not in self.env.found_docs:
-            return nodes.Text(text) if isinstance(text, str) else text
-        here = posixpath.dirname(self.env.docname)
-        return tag("a", text, href=posixpath.relpath(f"{target}.html", here) + anchor)
+            return None
+        return posixpath.relpath(f"{target}.html", posixpath.dirname(self.env.docname)) + anchor
 
 
 def setup(app):

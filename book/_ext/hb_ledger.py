@@ -4,7 +4,8 @@ import posixpath
 
 from docutils import nodes
 from hb_evidence import EvidenceDirective, evidence
-from hb_html import badge, in_box, tag, with_math
+from hb_html import filled
+from hb_outputs import card
 from sphinx.util.docutils import SphinxRole
 
 from hblib import claims
@@ -17,10 +18,19 @@ SOURCES = {
     "004": "Tan 2015",
     "ext": "this book",
 }
+# Kind -> what the front page calls it, and what it is.
+KINDS = {
+    "theorem": ("Theorems", "proved, and checked on random instances"),
+    "example": ("Examples", "printed ones, computed exactly"),
+    "effect": ("Effects", "what training happens to produce"),
+}
 
 
 class ClaimsCount(SphinxRole):
-    """``{claims-count}`all```: how many claims are registered, tested, untested, or so judged."""
+    """``{claims-count}`all```: how many claims there are, of a kind, or effects so judged.
+
+    Verdicts are counted for effects alone, since a checked identity is no finding.
+    """
 
     def run(self):
         known = evidence(self.env)
@@ -30,7 +40,10 @@ class ClaimsCount(SphinxRole):
             "all": len(known.table),
             "tested": known.tested,
             "untested": known.counts[claims.NOT_TESTED],
-            **known.counts,
+            "fragile": len(known.fragile),
+            "first edition": known.first_edition,
+            **{kind: sum(counts.values()) for kind, counts in known.tally.items()},
+            **{verdict: known.tally["effect"].get(verdict, 0) for verdict in claims.VERDICTS},
         }
         if self.text not in numbers:
             message = f"claims-count knows {', '.join(numbers)}, not {self.text!r}."
@@ -50,9 +63,18 @@ class Claim(SphinxRole):
             message = f"there is no claim {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
         page = posixpath.relpath("book/ledger.html", posixpath.dirname(self.env.docname))
-        label = badge(verdicts[self.text])
         where = f"{page}#{claims.ledger_anchor(self.text)}"
-        return [tag("a", label, href=where, class_="hb-cited-claim", title=self.text)], []
+        verdict, fragile = verdicts[self.text], self.text in known.fragile
+        if fragile and self.env.docname == self.env.config.root_doc:
+            message = (
+                f"{self.text} is fragile, its verdict did not hold in two thirds of the settings "
+                "tried: no headline can rest on it."
+            )
+            return [], [self.inliner.reporter.error(message, line=self.lineno)]
+        node = filled(
+            "cited_claim.html", claim=self.text, address=where, verdict=verdict, fragile=fragile
+        )
+        return [node], []
 
 
 class Verdict(SphinxRole):
@@ -62,101 +84,64 @@ class Verdict(SphinxRole):
         if self.text not in (*claims.VERDICTS, claims.NOT_TESTED):
             message = f"there is no verdict {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
-        return [badge(self.text)], []
+        return [filled("verdict.html", verdict=self.text)], []
 
 
 class ClaimsSummary(EvidenceDirective):
-    """How many claims were tested, and the count of each verdict."""
+    """How many claims there are of each kind, and how they came out."""
 
     def make(self, known):
-        total = len(known.table)
-        items = [
-            tag("li", tag("span", str(count), class_="hb-count"), badge(verdict))
-            for verdict, count in known.counts.items()
-            if count or verdict in ("reproduced", "refuted", "corrected", "open")
-        ]
-        waiting = known.counts[claims.NOT_TESTED]
-        rest = f"; {waiting} still wait for their chapter" if waiting else ""
-        sentence = f"{known.tested} of {total} claims tested{rest}."
-        return [
-            nodes.paragraph("", "", nodes.strong("", sentence)),
-            tag("ul", *items, class_="hb-counts"),
-        ]
+        return [filled("claims_summary.html", known=known, kinds=KINDS)]
 
 
-def _number(value):
-    return tag(
-        "data",
-        str(claims.num(value, ".3g").text).replace("-", "\u2212"),
-        class_="hb-num",
-        value=value,
-    )
+class CardExample(EvidenceDirective):
+    """``{card-example} match.trained``: the card of a claim, on another page than its chapter's."""
+
+    required_arguments = 1
+
+    def make(self, known):
+        id = self.arguments[0]
+        if id not in known.records:
+            message = f"there is no checked claim {id!r}"
+            return [self.state.document.reporter.error(message, line=self.lineno)]
+        return [nodes.raw("", card(self.env, known, known.records[id]), format="html")]
+
+
+class Forecasts(EvidenceDirective):
+    """How good the probabilities were that stood beside the effects before they were measured."""
+
+    def make(self, known):
+        scored = [
+            (claim["registered"]["forecast"], claim["verdict"].startswith("reproduced"))
+            for claim in known.export["claims"]
+            if "forecast" in claim["registered"] and claim["outcomes"]
+        ]
+        brier = sum((p - met) ** 2 for p, met in scored) / len(scored) if scored else None
+        return [filled("forecasts.html", n=len(scored), brier=brier)]
+
+
+def shown(value):
+    """A number of the ledger, with a true minus."""
+    return str(claims.num(value, ".3g").text).replace("-", "\u2212")
 
 
 class ClaimsLedger(EvidenceDirective):
     """The table of all claims."""
 
-    columns = ("Claim", "Source", "Kind", "Estimate", "n", "Control", "Verdict", "Sweep")
-    caption = "All registered claims. Estimates are followed by their interval or range."
-
     def make(self, known):
-        head = [tag("th", name, scope="col", role="columnheader") for name in self.columns]
-        rows = [self.row(entry, known) for entry in known.table.itertuples(index=False)]
-        # The roles keep it a table for screen readers where a phone shows the rows as cards.
-        table = tag(
-            "table",
-            tag("caption", self.caption),
-            tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
-            tag("tbody", *rows, role="rowgroup"),
-            class_="hb-ledger",
-            role="table",
-        )
-        return [in_box(table, "The claims ledger")]
-
-    def row(self, entry, known):
-        name = tag("code", entry.id)
-        estimate, n, control, held = ([], ""), ([], ""), "", ([], "")
-        if entry.verdict != claims.NOT_TESTED:
-            name = self.chapter_link(entry.chapter, name, f"#{entry.anchor}")
-            estimate = self.estimate(entry), entry.estimate
-            n = [f"{entry.n:,}"], entry.n
-            control = entry.control
-        if entry.id in known.stability:
-            held = self.held(known.stability[entry.id], entry.chapter, known.sweeps[entry.chapter])
-        cells = [
-            ("Source", [SOURCES[entry.source]], None),
-            ("Kind", [entry.kind], None),
-            ("Estimate", *estimate),
-            ("n", *n),
-            ("Control", [control], None),
-            ("Verdict", [badge(entry.verdict)], None),
-            ("Sweep", *held),
+        return [
+            filled(
+                "ledger.html",
+                claims=known.export["claims"],
+                stale={chapter: swept.stale for chapter, swept in known.sweeps.items()},
+                not_tested=claims.NOT_TESTED,
+                sources=SOURCES,
+                row_id=claims.ledger_anchor,
+                card_id=claims.card_anchor,
+                address=self.address,
+                shown=shown,
+            )
         ]
-        statement = [tag("span", name, class_="hb-id"), *with_math(entry.statement)]
-        return tag(
-            "tr",
-            tag("th", *statement, scope="row", role="rowheader", data_sort=entry.id),
-            *[
-                tag("td", *content, role="cell", data_label=label, data_sort=key)
-                for label, content, key in cells
-            ],
-            id=claims.ledger_anchor(entry.id),
-            role="row",
-            data_chapter=entry.chapter,
-            data_verdict=entry.verdict,
-        )
-
-    def estimate(self, entry):
-        low, high = map(_number, entry.interval)
-        interval = ["[", low, ", ", high, "]"]
-        quiet = tag("span", *interval, class_="hb-quiet", title=entry.interval_kind)
-        return [_number(entry.estimate), " ", quiet]
-
-    def held(self, stability, chapter, swept):
-        text = f"{stability.held} of {stability.n_settings}"
-        link = tag("a", text, href=f"robustness.html#sweep-{chapter}")
-        note = " (out of date)" if swept.stale else ""
-        return [link, note], stability.held / stability.n_settings
 
 
 def setup(app):
@@ -165,4 +150,6 @@ def setup(app):
     app.add_role("verdict", Verdict())
     app.add_directive("claims-summary", ClaimsSummary)
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.add_directive("card-example", CardExample)
+    app.add_directive("forecasts", Forecasts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -41,7 +41,7 @@
     });
 
     const status = el("p", { role: "status", class: "hb-shown" });
-    const menus = ["chapter", "verdict"].map((field) => {
+    const menus = ["chapter", "kind", "verdict", "standing"].map((field) => {
       const values = [...new Set(rows.map((row) => row.dataset[field]))];
       const menu = el("select", { id: `hb-filter-${field}` }, el("option", { value: "" }, "all"),
         ...values.map((value) => el("option", { value }, value.replaceAll("_", " "))));
