@@ -91,9 +91,11 @@ def grade_folder(chapter, folder, course):
     if not handed_in:
         raise SystemExit(f"there is nothing to grade in {folder}")
 
+    graded = folder.resolve() / "graded"
+
     def points(path):
         try:
-            return grade(path, chapter, autograder.resolve(), folder.resolve() / "graded" / path.stem)
+            return grade(path, chapter, autograder.resolve(), graded / path.stem)
         except ValueError as error:
             return error
 
