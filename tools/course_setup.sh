@@ -5,7 +5,7 @@
 # hblib, with torch and all that it needs, which nobody should have to download twice.  So the
 # course has an environment of its own through which the book's shines: a .pth file puts the book's
 # packages behind its own, and pip adds those of course/requirements.lock that are not there or must
-# be of another release (15 packages, 25 MB, some seconds).  This is robust because the one folder
+# be of another release (15 packages, 30 MB, some seconds).  This is robust because the one folder
 # lies in the other: they have the same Python, move together, and whoever removes .venv removes both.
 #
 # .venv/course/.ready is written last and says what the environment was made from.  If it is missing
