@@ -93,8 +93,8 @@ bench: setup ## time the library against its peers, which it installs
 lock: setup ## compile requirements.lock and course/requirements.lock anew
 	@sh tools/lock.sh
 
-audit: setup ## check the lock: exact pins, imports, known vulnerabilities (needs the network)
-	@$(BIN)/python tools/audit.py
+audit: setup ## check the packages: imports against pyproject.toml, known vulnerabilities (asks PyPI)
+	@sh tools/audit.sh
 
 lint: setup ## check the code's style
 	@$(BIN)/ruff check .

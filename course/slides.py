@@ -12,6 +12,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 from course import source
 
 VENDOR = Path(__file__).with_name("vendor")
+LOOK = Path(__file__).with_name("slides.css")
 _RENDER = MarkdownIt().use(
     dollarmath_plugin,
     renderer=lambda text, options: (
@@ -88,7 +89,7 @@ def deck(sheet, notes):
         scripts.append((VENDOR / "notes.js").read_text("utf-8"))
     if "\\(" in body or "\\[" in body:
         scripts[:0] = ["MathJax = {options: {enableMenu: false}};", _mathjax()]
-    css = [(VENDOR / "reveal.css").read_text("utf-8"), (VENDOR / "slides.css").read_text("utf-8")]
+    css = [(VENDOR / "reveal.css").read_text("utf-8"), LOOK.read_text("utf-8")]
     return PAGE.format(
         title=html.escape(title),
         css="\n".join(css),

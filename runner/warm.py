@@ -12,6 +12,10 @@ that comes about.
 This file imports nothing outside the standard library, so that a stand-in starts at once.
 """
 
+# Why not multiprocessing's forkserver behind a kernel provisioner of jupyter_client: a worker of
+# Dask is a daemon, which may start no process of multiprocessing; and once the owner was killed,
+# the forkserver, a busy kernel and what kernels had started all ran on.
+
 import contextlib
 import importlib
 import json

@@ -15,7 +15,6 @@ import yaml
 from fake_book import ENTRY, RECORD, ROOT, Book
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from scripts import load
 
 from hblib import claims
 from hblib.claims import _register
@@ -568,52 +567,3 @@ def test_only_one_module_fetches_anything_and_checks_it():
         and path.is_relative_to(ROOT / "hblib")
     }
     assert direct == {"hblib/words/_corpora.py"}
-
-
-# --- the audit of the lock ------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def audit():
-    return load(ROOT / "tools" / "audit.py")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "numpy>=2",
-        "numpy",
-        "numpy==2.*",
-        "git+https://x.org/y",
-        "-e .",
-        "numpy==2.0.0,<3",
-        "--index-url https://x.org",
-    ],
-)
-def test_the_audit_wants_exact_pins(audit, line):
-    assert "line 2" in refused(audit.pins, f"scipy==1.0.0  # via x\n{line}\n")
-
-
-def test_nothing_is_imported_beside_the_lock(audit):
-    locked = audit.pins((ROOT / "requirements.lock").read_text(encoding="utf-8"))
-    assert len(locked) > 100
-    assert audit.strangers(ROOT, locked) == {}
-    del locked["papermill"]
-    assert "papermill" in audit.strangers(ROOT, locked)
-
-
-@pytest.mark.parametrize("entries, status", [([], 0), ([{"id": "PYSEC-1", "fixed_in": ["9"]}], 1)])
-def test_the_audit_reads_what_pypi_answers(audit, monkeypatch, capsys, entries, status):
-    page = json.dumps({"vulnerabilities": entries, "info": {"yanked": False}}).encode()
-    monkeypatch.setattr(audit.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(page))
-    assert audit.main() == status
-    assert ("PYSEC-1, mended in 9" in capsys.readouterr().out) == bool(status)
-
-
-def test_without_pypi_the_audit_says_so(audit, monkeypatch, capsys):
-    def offline(*_, **__):
-        raise OSError("no network")
-
-    monkeypatch.setattr(audit.urllib.request, "urlopen", offline)
-    assert audit.main() == 2
-    is_a_sentence(capsys.readouterr().err)

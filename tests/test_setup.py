@@ -29,14 +29,14 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # --- what is declared agrees --------------------------------------------------------------------
 
 
-def locked_lines():
-    """The lock's requirements, one string each, comments taken off."""
-    lines = (line.partition(" #")[0].strip() for line in LOCK.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+def requirements(path):
+    """Those in a lock or a list of requirements; comments are taken off."""
+    lines = (line.partition(" #")[0].strip() for line in path.read_text().splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
 LOCK = (ROOT / "requirements.lock").read_text()
-REQUIREMENTS = [Requirement(line) for line in locked_lines()]
+REQUIREMENTS = requirements(ROOT / "requirements.lock")
 HERE = {canonicalize_name(r.name): r for r in REQUIREMENTS if not r.marker or r.marker.evaluate()}
 
 
@@ -59,8 +59,13 @@ def test_declared_requirement_is_locked_within_its_range(requirement):
     assert requirement.specifier.contains(pin(name))
 
 
-def test_each_locked_line_is_one_exact_public_release():
-    for requirement in REQUIREMENTS:
+@pytest.mark.parametrize(
+    "path",
+    [*ROOT.glob("*.lock"), *ROOT.glob("*/requirements.txt")],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_each_locked_line_is_one_exact_public_release(path):
+    for requirement in requirements(path):
         (specifier,) = requirement.specifier
         assert specifier.operator == "==" and "*" not in specifier.version, requirement
         assert "+" not in specifier.version, f"{requirement}: in no public index"

@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 from docutils import nodes
-from hb_html import simple_table, tag
+from hb_html import filled
 from matplotlib.ticker import NullLocator
 from sphinx.util.docutils import SphinxDirective
 
@@ -150,17 +150,20 @@ class Benchmarks(SphinxDirective):
         section += nodes.paragraph("", result["what"])
         head = ("What", "Required", "Measured", "Outcome")
         caption = f"{result['title']}: required and measured"
-        section += simple_table(caption, head, required_rows(result))
+        section += filled("table.html", caption=caption, head=head, rows=required_rows(result))
         for i, series in enumerate(result["series"]):
             section += self.figure(f"bench-{name}-{i}", series)
             head = ("Line", "Slope", "Slope of the floor", "Times the floor")
             caption = f"{series['y']} against {series['x']}: slopes"
-            section += simple_table(caption, head, slope_rows(series))
+            section += filled("table.html", caption=caption, head=head, rows=slope_rows(series))
         if result["memory"]:
             rows = [[what, number(mib)] for what, mib in result["memory"].items()]
             caption = f"{result['title']}: peak memory beyond the start"
-            section += simple_table(caption, ("What", "MiB"), rows)
-        section += self.provenance(name, result)
+            head = ("What", "MiB")
+            section += filled("table.html", caption=caption, head=head, rows=rows)
+        section += filled(
+            "measured.html", name=name, result=result, day=day(result["date"]), sentence=sentence
+        )
         return section
 
     def figure(self, name, series):
@@ -182,25 +185,6 @@ class Benchmarks(SphinxDirective):
             nodes.caption("", words),
             classes=["hb-figure", "hb-drawing"],
         )
-
-    def provenance(self, name, result):
-        machine, versions = result["machine"], result["versions"]
-        words = (
-            f"Measured on {day(result['date'])} by benchmarks/{name}.py: {machine['processor']}, "
-            f"{machine['cores']} cores, {machine['memory']}, {machine['system']}, "
-            f"{machine['BLAS']}, load {machine['load before']} before; "
-            + ", ".join(f"{package} {version}" for package, version in versions.items())
-            + "."
-        )
-        paragraphs = [tag("p", words)]
-        if result["rows"]:
-            listed = [tag("li", sentence(row)) for row in result["rows"]]
-            paragraphs.append(
-                tag(
-                    "details", tag("summary", "Everything else that was stored"), tag("ul", *listed)
-                )
-            )
-        return tag("div", *paragraphs)
 
 
 def sentence(row):

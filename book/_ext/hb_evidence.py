@@ -9,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import nbformat
-from docutils import nodes
-from hb_html import tag
+from hb_html import TEMPLATES
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
@@ -45,6 +44,16 @@ class Sweep:
         names = [name for name in self.results if name not in (*sweep.COLUMNS, "verdict")]
         values = {name: list(self.results[name].unique()) for name in names}
         return {name: found for name, found in values.items() if len(found) > 1}
+
+    @property
+    def runs(self):
+        """The runs, in the order of the grid."""
+        return self.results["run"].unique()
+
+    def held(self, id):
+        """Whether a claim's verdict held, run by run."""
+        verdicts = self.results[self.results["claim"] == id].set_index("run")["verdict"]
+        return [verdicts.get(run) == self.stability[id].verdict for run in self.runs]
 
 
 class Evidence:
@@ -91,7 +100,8 @@ def evidence(env):
     """The evidence (None if faulty, which `begin` has reported); the page in hand is tied to it."""
     root = Path(env.srcdir)
     sources = [root / files.REGISTER, root / "requirements.lock"]
-    sources += [*Path(__file__).parent.glob("hb_*.py"), *(root / "hblib" / "claims").glob("*.py")]
+    sources += [*Path(__file__).parent.glob("hb_*.py"), *TEMPLATES.glob("*.html")]
+    sources += (root / "hblib" / "claims").glob("*.py")
     known = _evidence(str(root))
     for chapter in sorted(set(known.table["chapter"])) if known else ():
         # A missing file counts as changed, so that a new chapter or sweep is noticed.
@@ -112,13 +122,12 @@ class EvidenceDirective(SphinxDirective):
         known = evidence(self.env)
         return self.make(known) if known else []
 
-    def chapter_link(self, chapter, text, anchor=""):
-        """A link to a chapter or one of its cards; plain text if the book does not have it."""
+    def address(self, chapter, anchor=""):
+        """Where a chapter or one of its cards is; None if the book does not have it."""
         target = f"notebooks/{chapter}"
         if target not in self.env.found_docs:
-            return nodes.Text(text) if isinstance(text, str) else text
-        here = posixpath.dirname(self.env.docname)
-        return tag("a", text, href=posixpath.relpath(f"{target}.html", here) + anchor)
+            return None
+        return posixpath.relpath(f"{target}.html", posixpath.dirname(self.env.docname)) + anchor
 
 
 def setup(app):

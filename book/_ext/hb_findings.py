@@ -14,7 +14,7 @@ import nbformat
 import yaml
 from docutils import nodes
 from hb_evidence import EvidenceDirective
-from hb_html import badge, tag
+from hb_html import filled
 from hb_outputs import classes
 from sphinx.util import logging
 
@@ -71,9 +71,14 @@ class Findings(EvidenceDirective):
             section += self.figure(*matching[0])
         elif begins:
             self.complain(f"no figure of {chapter} has a text alternative beginning {begins!r}")
-        number = int(chapter.partition("_")[0])
-        section += nodes.paragraph("", "", self.chapter_link(chapter, f"Read chapter {number}"))
-        section += self.verdicts(known, chapter)
+        section += filled(
+            "found.html",
+            chapter=chapter,
+            number=int(chapter.partition("_")[0]),
+            claims=known.table[known.table["chapter"] == chapter].itertuples(index=False),
+            not_tested=claims.NOT_TESTED,
+            address=self.address,
+        )
         return section
 
     def figure(self, png, alt, caption):
@@ -85,15 +90,6 @@ class Findings(EvidenceDirective):
         uri = "/" + (folder / name).relative_to(Path(self.env.srcdir)).as_posix()
         words = nodes.caption("", "", *self.parse_text_to_nodes(caption)[0].children)
         return nodes.figure("", nodes.image(uri=uri, alt=alt), words, classes=classes(png))
-
-    def verdicts(self, known, chapter):
-        table = known.table[known.table["chapter"] == chapter]
-        items = []
-        for entry in table.itertuples(index=False):
-            anchor = f"#{entry.anchor}" if entry.verdict != claims.NOT_TESTED else ""
-            link = self.chapter_link(chapter, tag("code", entry.id), anchor)
-            items.append(tag("li", link, " ", badge(entry.verdict), data_verdict=entry.verdict))
-        return tag("ul", *items, class_="hb-found")
 
 
 def setup(app):

@@ -1,12 +1,49 @@
-"""HTML that docutils has no nodes for: elements with attributes, verdict labels, boxed tables."""
+"""HTML that docutils has no nodes for: filled-in templates, and elements that hold parsed text."""
 
 import re
+from pathlib import Path
 
 from docutils import nodes
+from docutils.utils import smartquotes
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = Path(__file__).resolve().parents[1] / "_templates"
+
+
+def prose(text):
+    """A sentence as HTML: typographic quotation marks, and ``$...$`` as mathematics."""
+    kinds = ("plain", "literal")
+    parts = enumerate(re.split(r"\$([^$]+)\$", str(text)))
+    educated = smartquotes.educate_tokens([(kinds[i % 2], part) for i, part in parts], "qDe", "en")
+    formula = Markup(r'<span class="math notranslate nohighlight">\({}\)</span>')
+    return Markup("").join(
+        formula.format(part) if i % 2 else part for i, part in enumerate(educated)
+    )
+
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters["prose"] = prose
+
+
+def fill(template, **data):
+    """A template of ``book/_templates`` with data in it."""
+    return Markup(_ENVIRONMENT.get_template(template).render(data).strip())
+
+
+def filled(template, **data):
+    """The same as a node."""
+    return nodes.raw("", fill(template, **data), format="html")
 
 
 class tag(nodes.General, nodes.TextElement):
-    """An HTML element with attributes that docutils has no node for."""
+    """An HTML element with attributes, around nodes such as parsed Markdown."""
 
     def __init__(self, name, *children, **attributes):
         super().__init__("", "", *map(_as_node, children))
@@ -31,40 +68,6 @@ def _visit_tag(translator, node):
 
 def _depart_tag(translator, node):
     translator.body.append(f"</{node['name']}>")
-
-
-def badge(verdict):
-    """The verdict as a coloured label with an icon."""
-    return tag("span", verdict, class_="hb-verdict", data_verdict=verdict)
-
-
-def with_math(text):
-    """Nodes for a sentence whose ``$...$`` parts are mathematics."""
-    parts = re.split(r"\$([^$]+)\$", text)
-    return [nodes.math(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
-
-
-def in_box(table, label):
-    """A table in a box that scrolls by itself and can be reached by key."""
-    return tag("div", table, class_="hb-table", role="region", tabindex="0", aria_label=label)
-
-
-def simple_table(caption, head, rows, class_="table"):
-    """A table with a caption and header cells."""
-    table = tag(
-        "table",
-        tag("caption", caption),
-        tag("thead", tag("tr", *[tag("th", name, scope="col") for name in head])),
-        tag(
-            "tbody",
-            *[
-                tag("tr", tag("th", first, scope="row"), *[tag("td", cell) for cell in rest])
-                for first, *rest in rows
-            ],
-        ),
-        class_=class_,
-    )
-    return in_box(table, caption)
 
 
 def setup(app):

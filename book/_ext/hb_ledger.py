@@ -4,7 +4,7 @@ import posixpath
 
 from docutils import nodes
 from hb_evidence import EvidenceDirective, evidence
-from hb_html import badge, in_box, tag, with_math
+from hb_html import filled
 from sphinx.util.docutils import SphinxRole
 
 from hblib import claims
@@ -50,9 +50,9 @@ class Claim(SphinxRole):
             message = f"there is no claim {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
         page = posixpath.relpath("book/ledger.html", posixpath.dirname(self.env.docname))
-        label = badge(verdicts[self.text])
         where = f"{page}#{claims.ledger_anchor(self.text)}"
-        return [tag("a", label, href=where, class_="hb-cited-claim", title=self.text)], []
+        verdict = verdicts[self.text]
+        return [filled("cited_claim.html", claim=self.text, address=where, verdict=verdict)], []
 
 
 class Verdict(SphinxRole):
@@ -62,101 +62,37 @@ class Verdict(SphinxRole):
         if self.text not in (*claims.VERDICTS, claims.NOT_TESTED):
             message = f"there is no verdict {self.text!r}."
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
-        return [badge(self.text)], []
+        return [filled("verdict.html", verdict=self.text)], []
 
 
 class ClaimsSummary(EvidenceDirective):
     """How many claims were tested, and the count of each verdict."""
 
     def make(self, known):
-        total = len(known.table)
-        items = [
-            tag("li", tag("span", str(count), class_="hb-count"), badge(verdict))
-            for verdict, count in known.counts.items()
-            if count or verdict in ("reproduced", "refuted", "corrected", "open")
-        ]
         waiting = known.counts[claims.NOT_TESTED]
-        rest = f"; {waiting} still wait for their chapter" if waiting else ""
-        sentence = f"{known.tested} of {total} claims tested{rest}."
-        return [
-            nodes.paragraph("", "", nodes.strong("", sentence)),
-            tag("ul", *items, class_="hb-counts"),
-        ]
+        return [filled("claims_summary.html", known=known, waiting=waiting)]
 
 
-def _number(value):
-    return tag(
-        "data",
-        str(claims.num(value, ".3g").text).replace("-", "\u2212"),
-        class_="hb-num",
-        value=value,
-    )
+def shown(value):
+    """A number of the ledger, with a true minus."""
+    return str(claims.num(value, ".3g").text).replace("-", "\u2212")
 
 
 class ClaimsLedger(EvidenceDirective):
     """The table of all claims."""
 
-    columns = ("Claim", "Source", "Kind", "Estimate", "n", "Control", "Verdict", "Sweep")
-    caption = "All registered claims. Estimates are followed by their interval or range."
-
     def make(self, known):
-        head = [tag("th", name, scope="col", role="columnheader") for name in self.columns]
-        rows = [self.row(entry, known) for entry in known.table.itertuples(index=False)]
-        # The roles keep it a table for screen readers where a phone shows the rows as cards.
-        table = tag(
-            "table",
-            tag("caption", self.caption),
-            tag("thead", tag("tr", *head, role="row"), role="rowgroup"),
-            tag("tbody", *rows, role="rowgroup"),
-            class_="hb-ledger",
-            role="table",
-        )
-        return [in_box(table, "The claims ledger")]
-
-    def row(self, entry, known):
-        name = tag("code", entry.id)
-        estimate, n, control, held = ([], ""), ([], ""), "", ([], "")
-        if entry.verdict != claims.NOT_TESTED:
-            name = self.chapter_link(entry.chapter, name, f"#{entry.anchor}")
-            estimate = self.estimate(entry), entry.estimate
-            n = [f"{entry.n:,}"], entry.n
-            control = entry.control
-        if entry.id in known.stability:
-            held = self.held(known.stability[entry.id], entry.chapter, known.sweeps[entry.chapter])
-        cells = [
-            ("Source", [SOURCES[entry.source]], None),
-            ("Kind", [entry.kind], None),
-            ("Estimate", *estimate),
-            ("n", *n),
-            ("Control", [control], None),
-            ("Verdict", [badge(entry.verdict)], None),
-            ("Sweep", *held),
+        return [
+            filled(
+                "ledger.html",
+                known=known,
+                not_tested=claims.NOT_TESTED,
+                sources=SOURCES,
+                row_id=claims.ledger_anchor,
+                address=self.address,
+                shown=shown,
+            )
         ]
-        statement = [tag("span", name, class_="hb-id"), *with_math(entry.statement)]
-        return tag(
-            "tr",
-            tag("th", *statement, scope="row", role="rowheader", data_sort=entry.id),
-            *[
-                tag("td", *content, role="cell", data_label=label, data_sort=key)
-                for label, content, key in cells
-            ],
-            id=claims.ledger_anchor(entry.id),
-            role="row",
-            data_chapter=entry.chapter,
-            data_verdict=entry.verdict,
-        )
-
-    def estimate(self, entry):
-        low, high = map(_number, entry.interval)
-        interval = ["[", low, ", ", high, "]"]
-        quiet = tag("span", *interval, class_="hb-quiet", title=entry.interval_kind)
-        return [_number(entry.estimate), " ", quiet]
-
-    def held(self, stability, chapter, swept):
-        text = f"{stability.held} of {stability.n_settings}"
-        link = tag("a", text, href=f"robustness.html#sweep-{chapter}")
-        note = " (out of date)" if swept.stale else ""
-        return [link, note], stability.held / stability.n_settings
 
 
 def setup(app):

@@ -3,9 +3,8 @@
 import csv
 
 import yaml
-from docutils import nodes
 from hb_evidence import EvidenceDirective
-from hb_html import simple_table, tag
+from hb_html import filled
 
 
 class Mutants(EvidenceDirective):
@@ -24,20 +23,16 @@ class Mutants(EvidenceDirective):
             listed = yaml.safe_load(path.read_text(encoding="utf-8"))
             noticed = [one for one in listed if outcomes.get(one["name"]) in ("caught", "hung")]
             rows.append((path.stem.replace("_", " ").capitalize(), len(listed), len(noticed)))
-            survivors += [
-                tag("li", f"{one['what']} {one.get('survives', 'It is not noticed.')}")
-                for one in listed
-                if one not in noticed
-            ]
+            survivors += [one for one in listed if one not in noticed]
         total = [sum(column) for column in list(zip(*rows, strict=True))[1:]]
-        table = simple_table(
-            "Mistakes put into the library, and noticed by its tests",
-            ("Part of the library", "Mistakes", "Noticed"),
-            [(name, str(n), str(m)) for name, n, m in [*rows, ("All", *total)]],
+        table = filled(
+            "table.html",
+            caption="Mistakes put into the library, and noticed by its tests",
+            head=("Part of the library", "Mistakes", "Noticed"),
+            rows=[*rows, ("All", *total)],
         )
-        n_stamped = sum(bool(row["stamp"]) for row in stored)
-        note = f"{n_stamped} of these outcomes carry the stamp of the code they were found with."
-        return [table, nodes.paragraph("", note), *([tag("ul", *survivors)] if survivors else [])]
+        stamped = sum(bool(row["stamp"]) for row in stored)
+        return [table, filled("survivors.html", stamped=stamped, survivors=survivors)]
 
 
 def setup(app):

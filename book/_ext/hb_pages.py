@@ -19,18 +19,12 @@ import hb_reader
 import hb_still
 import nbformat
 from bs4 import BeautifulSoup
+from hb_html import fill
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
 DONE = "data-hb-edited"
-ROOT_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="refresh" content="0; url={target}"></head>
-<body><main><h1>{title}</h1><p><a href="{target}">Open the book</a></p></main></body>
-</html>
-"""
 
 
 def about(app):
@@ -82,7 +76,8 @@ def finish(app, exception):
     hb_launch.publish(book["repository"], Path(app.srcdir).glob("notebooks/[0-9]*.ipynb"), out)
     target = app.builder.get_target_uri(app.config.root_doc)
     title = app.config.html_title or app.config.project
-    (out / "index.html").write_text(ROOT_PAGE.format(title=title, target=target), encoding="utf-8")
+    root_page = fill("redirect.html", title=title, target=target)
+    (out / "index.html").write_text(root_page + "\n", encoding="utf-8")
 
 
 def set_mathematics(app, pages):

@@ -3,7 +3,6 @@
 Everything is made from the written pages, so that it holds for every chapter, the coming ones too.
 """
 
-import html
 import posixpath
 import re
 from copy import copy
@@ -11,6 +10,8 @@ from pathlib import PurePosixPath
 
 import hb_launch
 from bs4 import BeautifulSoup, NavigableString
+from hb_html import fill
+from markupsafe import Markup
 
 WORDS_A_MINUTE = 200
 # Where a term is not looked for: links, code, formulas, headings, cards, captions.
@@ -39,17 +40,18 @@ def minutes(soup):
 def add_byline(soup, docname, book):
     """Time to read, the notebook behind the page, where to launch it, how to cite it."""
     reference = "api" in PurePosixPath(docname).parts  # nobody reads it from end to end
-    items = [] if reference else [f"<span>{html.escape(minutes(soup))}</span>"]
+    notebook, launch = "", {}
     source = soup.select_one("a.btn-download-source-button")
     if source is not None and source["href"].endswith(".ipynb"):
-        items.append(f'<a href="{source["href"]}" download>Notebook</a>')
-        chapter = PurePosixPath(docname).name
-        for name, address in hb_launch.links(book["repository"], book["hub"], chapter).items():
-            items.append(f'<a href="{html.escape(address)}">{name}</a>')
-    items.append('<a href="#cite-this-page">Cite</a>')
-    soup.select_one("article h1").insert_after(
-        fragment(f'<p class="hb-byline">{" ".join(items)}</p>')
+        notebook, chapter = source["href"], PurePosixPath(docname).name
+        launch = hb_launch.links(book["repository"], book["hub"], chapter)
+    line = fill(
+        "byline.html",
+        minutes="" if reference else minutes(soup),
+        notebook=notebook,
+        launch=launch,
     )
+    soup.select_one("article h1").insert_after(fragment(line))
 
 
 def mark_parameters(soup):
@@ -71,7 +73,6 @@ def add_citation(soup, docname, book):
     if stamp := book["stamps"].get(PurePosixPath(docname).name):
         edition += f", stamp {stamp}"
     address = f"{book['url'].rstrip('/')}/{docname}.html" if book["url"] else ""
-    where = f' <a href="{address}">{address}</a>' if address else ""
     whole = title == book["title"]  # the front page stands for the book
     entry = [
         f"@{'book' if whole else 'incollection'}{{hidden-basis-{key},",
@@ -83,18 +84,16 @@ def add_citation(soup, docname, book):
         *([f"  url       = {{{address}}},"] if address else []),
         "}",
     ]
-    names = (book[key] for key in ("author", "year", "title"))
-    author, year, booktitle = map(html.escape, names)
-    part = "" if whole else html.escape(title + " " if title[-1] in "?!" else f"{title}. ") + "In "
-    section = fragment(
-        '<section class="hb-cite" id="cite-this-page"><h2>Cite this page'
-        '<a class="headerlink" href="#cite-this-page" title="Link to this heading">#</a></h2>'
-        f"<p>{author} ({year}). {part}<em>{booktitle}</em>, "
-        f"{html.escape(edition)}.{where} Please cite the sources of the claims as well.</p>"
-        '<div class="highlight"><pre tabindex="0" aria-label="BibTeX entry">'
-        f"{html.escape(chr(10).join(entry))}</pre></div></section>"
+    section = fill(
+        "citation.html",
+        book=book,
+        title=title,
+        whole=whole,
+        edition=edition,
+        address=address,
+        entry=entry,
     )
-    soup.select_one("article > section").append(section)
+    soup.select_one("article > section").append(fragment(section))
 
 
 # ---------------------------------------------------------------- equations
@@ -164,16 +163,15 @@ def add_notes(soup, terms):
     for link in soup.select("article a[href]"):
         where, _, anchor = link["href"].partition("#")
         if "title" in link.attrs and link.find_parent(class_="bibtex-citation"):
-            text = html.escape(link["title"])
+            text = link["title"]
             del link["title"]
         elif anchor in meanings and (where.endswith("glossary.html") or not where):
-            text = meanings[anchor]
+            text = Markup(meanings[anchor])
         else:
             continue
         link["data-note"] = notes.setdefault(text, f"hb-note-{len(notes)}")
     if notes:
-        boxes = "".join(f'<div id="{name}">{text}</div>' for text, name in notes.items())
-        soup.main.append(fragment(f'<div class="hb-notes" hidden>{boxes}</div>'))
+        soup.main.append(fragment(fill("notes.html", notes=notes)))
 
 
 def equip(soup, docname, book, terms):

@@ -3,7 +3,7 @@
 import pandas as pd
 from docutils import nodes
 from hb_evidence import EvidenceDirective
-from hb_html import simple_table, tag
+from hb_html import filled
 from hb_status import recorded
 
 from runner import ledger, tables
@@ -54,41 +54,24 @@ class Reproductions(EvidenceDirective):
             self.env.note_dependency(str(path))
             about, table = tables.read(path)
             found = compared(table, committed, known.register)
-            rows.append(self.row(known, about, found, len(committed)))
+            rows.append(self.row(about, found, len(committed)))
         if not rows:
             return [nodes.paragraph("", "No reproduction has been committed yet.")]
-        head = ("What is different", "Surroundings", "Same verdict", "Estimates move by")
-        return [simple_table("The chapters executed elsewhere", head, rows)]
+        return [filled("reproductions.html", rows=rows)]
 
-    def row(self, known, about, found, n_claims):
-        same = (found["verdict"] == found["committed"]).sum()
-        count = tag("span", f"{same} of {len(found)}")
-        others = [
-            tag("li", tag("code", row.claim), f": {row.verdict} instead of {row.committed}")
-            for row in found[found["verdict"] != found["committed"]].itertuples()
-        ]
-        if len(found) < n_claims:
-            others.append(tag("li", f"{n_claims - len(found)} from chapters that changed since"))
-        listed = [tag("ul", *others)] if others else []
-        releases = ", ".join(f"{name} {number}" for name, number in about["releases"].items())
-        where = tag(
-            "details",
-            tag("summary", f"{about['processor']}, Python {about['python']}, "
-                f"{about['threads']} thread{'s' if about['threads'] > 1 else ''}"),
-            tag("div", releases),
-            tag("div", "; ".join([*about["linear algebra"], f"torch: {about['torch']}"])),
-        )  # fmt: skip
+    def row(self, about, found, n_claims):
+        other = found["verdict"] != found["committed"]
         shifts = found["shift"].dropna()
-        moved = "not comparable"
-        if len(shifts):
-            farthest = found.loc[shifts.idxmax(), "claim"]
-            moved = tag(
-                "div",
-                f"median {shifts.median():.2g}, at most {shifts.max():.2g} (",
-                tag("code", farthest),
-                ")",
-            )
-        return [about["about"], where, tag("div", count, *listed), moved]
+        return {
+            "about": about,
+            "found": len(found),
+            "same": (~other).sum(),
+            "others": found[other].to_dict("records"),
+            "changed": n_claims - len(found),
+            "median": shifts.median(),
+            "most": shifts.max(),
+            "farthest": found.loc[shifts.idxmax(), "claim"] if len(shifts) else "",
+        }
 
 
 def setup(app):
