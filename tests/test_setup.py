@@ -61,7 +61,7 @@ def test_declared_requirement_is_locked_within_its_range(requirement):
 
 @pytest.mark.parametrize(
     "path",
-    [*ROOT.glob("*.lock"), *ROOT.glob("*/requirements.txt")],
+    [*ROOT.glob("*.lock"), *ROOT.glob("*/requirements.txt"), *ROOT.glob("*/requirements.lock")],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_each_locked_line_is_one_exact_public_release(path):
