@@ -2,6 +2,7 @@
 # first (tools/setup.sh, which returns at once when there is nothing to do).
 
 BIN := .venv/bin
+COURSE := .venv/course/bin
 PORT ?= 8000
 
 # One run must not depend on the caller's shell: no other environment's packages, no personal
@@ -19,7 +20,7 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/var/matplotlib
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book html pdf course test test-oldest reproduce mutants memory live stale chapter sweep publish chapter-named bench lock audit lint clean distclean
+.PHONY: help setup book html pdf course grade test test-oldest reproduce mutants memory live stale chapter sweep publish chapter-named bench lock audit lint clean distclean
 
 help: ## this list
 	@echo "The Hidden Basis: make TARGET"
@@ -36,7 +37,12 @@ html: setup ## build the site from the notebooks as they are, executing nothing
 	@sh tools/site.sh
 
 course: setup ## student and instructor books, graded sheets and slides, in _build/course
-	@sh tools/course.sh
+	@sh tools/course_setup.sh
+	@$(COURSE)/python -m course
+
+grade: chapter-named setup ## grade a folder of students' sheets: make grade CH=02_rotation SHEETS=submitted
+	@sh tools/course_setup.sh
+	@$(COURSE)/python -m course grade $(CH) "$(or $(SHEETS),submitted)"
 
 pdf: html ## print the whole book, as it is, into one PDF (needs Chromium)
 	@$(BIN)/python tools/pdf.py
@@ -84,7 +90,7 @@ bench: setup ## time the library against its peers, which it installs
 	@$(BIN)/pip install -q --no-deps --disable-pip-version-check -r benchmarks/requirements.txt
 	@$(BIN)/python -m benchmarks
 
-lock: setup ## compile requirements.lock anew from pyproject.toml and constraints.txt
+lock: setup ## compile requirements.lock and course/requirements.lock anew
 	@sh tools/lock.sh
 
 audit: setup ## check the packages: imports against pyproject.toml, known vulnerabilities (asks PyPI)

@@ -133,9 +133,9 @@ def book(folder, title, sheets, about, out):
         (place / "contents.md").write_text(f"# {title}\n\n{about}\n\n{listed}", "utf-8")
         for name in names:
             shutil.copy(folder / f"{name}.ipynb", place)
-        program = Path(sys.executable).with_name("jupyter-book")
+        program = "from jupyter_book.cli.main import main; main()"  # its script is the book's
         done = subprocess.run(
-            [program, "build", ".", "-W", "--keep-going", "-q"],
+            [sys.executable, "-c", program, "build", ".", "-W", "--keep-going", "-q"],
             cwd=place, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:

@@ -2,6 +2,11 @@
 
 A source is Markdown with fences at its top level: code cells in backticks, told apart by their tag,
 and prose in colons, told apart by its name. Whatever stands outside a fence, everybody may read.
+
+Why not jupytext: it reads the cells of code but neither the fences in colons (hints, mistakes,
+quizzes, slides) nor a cell inside one, which it splits off. Why not otter's markers: they know
+questions, solutions and tests only, which `notebooks.master` writes for it. And the book itself
+reads the quizzes here, in an environment without either.
 """
 
 import re

@@ -12,6 +12,8 @@ from scripts import ROOT
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 import hb_api  # noqa: E402
 
+from runner import files  # noqa: E402
+
 
 def room(name):
     return importlib.import_module(f"hblib.{name}")
@@ -81,16 +83,42 @@ def test_members_are_the_librarys_own():
     assert not hb_api.members(similarity.Match)  # the fields of a named tuple
 
 
-def test_chapters_are_found_by_what_their_cells_import(tmp_path):
+def test_chapters_are_found_by_what_their_cells_use(tmp_path):
     (tmp_path / "notebooks").mkdir()
     cells = [
         nbformat.v4.new_markdown_cell("from hblib import grid"),
         nbformat.v4.new_code_cell("%matplotlib inline\nfrom hblib import sparse, words"),
         nbformat.v4.new_code_cell("from hblib.models import train\nimport hblib.claims as c"),
+        nbformat.v4.new_code_cell("import hblib.worlds\nhblib.worlds.faces(c.check)"),
+        nbformat.v4.new_code_cell("sparse.KSVD().fit(grid.lattice, f(words).ppmi)"),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebooks" / "03_x.ipynb")
     used = {name for name in hb_api.ROOMS if hb_api.users(tmp_path, name)}
-    assert used == {"sparse", "words", "models", "claims"}
+    assert used == {"sparse", "words", "models", "claims", "worlds"}
+    there = ("models.train", "claims.check", "worlds.faces", "sparse.KSVD")
+    assert all(hb_api.users(tmp_path, name) for name in there)
+    missing = ("sparse.KS", "sparse.fit", "words.ppmi", "grid.lattice", "models.check")
+    assert not any(hb_api.users(tmp_path, name) for name in missing)
+
+
+# ---------------------------------------------------------------- links from the chapters
+
+
+def linked(path):
+    """Entries of the reference that a chapter's text links, as ``hblib.room.name``."""
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    return re.findall(r"\]\(#(hblib[^)]*)\)", text)
+
+
+@pytest.mark.parametrize("path", files.chapters(ROOT), ids=lambda path: path.stem)
+def test_a_chapter_links_public_functions_that_it_uses(path):
+    links = linked(path)
+    assert len(links) == len(set(links)) >= 4, "each function is linked once"
+    for link in links:
+        _, of, name = link.split(".")
+        assert name in room(of).__all__, link
+        assert path in hb_api.users(ROOT, f"{of}.{name}"), link
 
 
 # ---------------------------------------------------------------- the built pages
@@ -120,6 +148,27 @@ def test_the_page_of_a_room_links_the_chapters_that_use_it(pages, name):
     assert [link for link in linked if "notebooks" in link] == [
         f"../../notebooks/{chapter}.html" for chapter in there
     ]
+
+
+@pytest.mark.parametrize("name", sorted(hb_api.ROOMS))
+def test_an_entry_links_the_chapters_that_use_it(pages, name):
+    for signature in pages[f"book/api/{name}.html"].select("dl.py > dt.sig"):
+        entry = signature["id"].removeprefix("hblib.")
+        if entry.count(".") > 1:  # a method
+            continue
+        chapters = signature.find_next_sibling("dd").select(":scope > .hb-api-chapters a")
+        used = [p.stem for p in hb_api.users(ROOT, entry) if f"notebooks/{p.stem}.html" in pages]
+        assert [a["href"] for a in chapters] == [f"../../notebooks/{stem}.html" for stem in used]
+
+
+def test_links_from_the_chapters_lead_to_their_entries(pages, chapters):
+    for chapter in chapters:
+        wanted = linked(ROOT / chapter.replace(".html", ".ipynb"))
+        assert wanted, chapter
+        made = [a["href"] for a in pages[chapter].select("article a[href*='book/api/']")]
+        assert made == [f"../book/api/{link.split('.')[1]}.html#{link}" for link in wanted]
+        for href in made:
+            assert pages[href.partition("#")[0][3:]].find(id=href.partition("#")[2]), href
 
 
 def test_the_first_page_shows_both_examples(pages):

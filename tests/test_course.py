@@ -22,7 +22,7 @@ from scripts import PATIENCE, ROOT
 from hblib import claims
 from runner import execute, files
 
-pytest.importorskip("otter", reason="no otter-grader: 'make course' installs it")
+pytest.importorskip("otter", reason="run it in .venv/course, which 'make course' sets up")
 from course import grade, notebooks, slides, source  # noqa: E402
 
 COURSE, SITE = ROOT / "_build" / "course", ROOT / "_build" / "html"
@@ -169,28 +169,57 @@ def test_a_failed_test_says_what_to_look_at(course):
 
 
 @pytest.fixture(scope="module")
-def autograded(course, tmp_path_factory):
-    """Scores that `otter run`, in a kernel, gives the reference and the empty sheet."""
-    from otter import api
-
+def graded(course, tmp_path_factory):
+    """A folder of what may be handed in, and what grading it says: (sheet, folder, process)."""
     sheet = min(SHEETS, key=lambda sheet: len(sheet.exercises))
-    grading = course / "grading" / sheet.chapter
-    scores = {}
-    for role, path in (
-        ("reference", grading / f"{sheet.chapter}.ipynb"),
-        ("empty", course / "student" / "notebooks" / f"{sheet.chapter}.ipynb"),
-    ):
-        copy = shutil.copy(path, tmp_path_factory.mktemp(role) / path.name)
-        results = api.grade_submission(str(copy), str(grading / "autograder.zip"), quiet=True)
-        scores[role] = (results.total, results.possible)
-    return sheet, scores
+    folder = tmp_path_factory.mktemp("handed in")
+    empty = student(course, sheet)
+    nbformat.write(empty, folder / "empty.ipynb")
+    worked = course / "grading" / sheet.chapter / f"{sheet.chapter}.ipynb"
+    worked = nbformat.read(worked, as_version=4)
+    worked.metadata["kernelspec"] = {"name": "a-student-s-own", "display_name": "Mine"}
+    worked.metadata.pop("otter")
+    nbformat.write(worked, folder / "worked.ipynb")
+    other = next(other for other in SHEETS if other is not sheet)
+    nbformat.write(student(course, other), folder / "other.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(), folder / "blank.ipynb")
+    (folder / "broken.ipynb").write_text("{")
+    (folder / "printed.pdf").write_text("%PDF")
+    for name in ("empty", "broken"):  # of an earlier run
+        (folder / "graded" / name).mkdir(parents=True)
+        (folder / "graded" / name / "results.json").write_text("{}")
+    process = subprocess.run(
+        [sys.executable, "-m", "course", "grade", sheet.chapter, folder], cwd=ROOT,
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    return sheet, folder, process
 
 
-def test_otter_itself_gives_full_marks_and_none(autograded):
-    sheet, scores = autograded
+def test_otter_itself_gives_full_marks_and_none(graded):
+    """The worked sheet was saved with another kernel and has lost its assignment's name."""
+    sheet, folder, process = graded
     points = sum(exercise.points for exercise in sheet.exercises)
-    assert scores["reference"] == (points, points)
-    assert scores["empty"] == (0, points)
+    said = process.stdout.splitlines()
+    assert f"worked: {points} of {points} points" in said, process.stdout + process.stderr
+    assert f"empty: 0 of {points} points" in said
+    results = json.loads((folder / "graded" / "empty" / "results.json").read_text())
+    assert {exercise.name for exercise in sheet.exercises if exercise.tests} <= {
+        test["name"].split()[0] for test in results["tests"]
+    }
+
+
+def test_sheets_without_a_result_are_listed(graded):
+    sheet, folder, process = graded
+    assert process.returncode == 1
+    *_, heading, blank, broken, other, printed = process.stdout.splitlines()
+    assert heading == "Without a result: 4 of 6."
+    assert blank.strip().startswith("blank.ipynb is no sheet of the course")
+    assert broken.strip().startswith("broken.ipynb cannot be read as a notebook")
+    assert other.strip().startswith("other.ipynb is the sheet of ")
+    assert other.endswith(f", not of {sheet.chapter}.")
+    assert printed.strip().startswith("printed.pdf cannot be read as a notebook")
+    written = {path.parent.name for path in folder.glob("graded/*/results.json")}
+    assert written == {"empty", "worked"}
 
 
 # ---------------------------------------------------------------- the student's notebooks

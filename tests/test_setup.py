@@ -61,7 +61,7 @@ def test_declared_requirement_is_locked_within_its_range(requirement):
 
 @pytest.mark.parametrize(
     "path",
-    [*ROOT.glob("*.lock"), *ROOT.glob("*/requirements.txt")],
+    [*ROOT.glob("*.lock"), *ROOT.glob("*/requirements.txt"), *ROOT.glob("*/requirements.lock")],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_each_locked_line_is_one_exact_public_release(path):
@@ -408,3 +408,104 @@ def test_second_set_up_waits_for_the_first(finished):
         stamp.write_text(content)  # what the first does last
     output, errors = second.communicate(timeout=PATIENCE)
     assert (second.returncode, output, errors) == (0, "", "")
+
+
+# --- the course's environment, on top of the book's ---------------------------------------------
+
+
+def pins(path):
+    lines = (line.partition("#")[0].strip() for line in (ROOT / path).read_text().splitlines())
+    requirements = [Requirement(line) for line in lines if line]
+    return {
+        canonicalize_name(r.name): str(r.specifier)
+        for r in requirements
+        if not r.marker or r.marker.evaluate()
+    }
+
+
+def test_the_course_departs_from_the_book_in_one_release_only():
+    """So that its environment can stand on the book's, and torch need not be there twice."""
+    book, course = pins("requirements.lock"), pins("course/requirements.lock")
+    assert all(re.fullmatch(r"==[0-9][0-9a-z.]*", release) for release in course.values())
+    assert {name for name in course if book.get(name, course[name]) != course[name]} == {"wrapt"}
+    for name, specifier in pins("course/requirements.in").items():
+        assert Requirement(name + specifier).specifier.contains(course[name].removeprefix("=="))
+
+
+@pytest.fixture(scope="module")
+def course_of(finished):
+    """The finished clone with a course, whose lock names nothing; the packages lie in the clone."""
+    clone, path = finished
+    shutil.copy(ROOT / "tools" / "course_setup.sh", clone / "tools")
+    (clone / "course").mkdir()
+    (clone / "course" / "requirements.lock").write_text("# nothing\n")
+    for name in ("otter", "ipykernel"):
+        (clone / name).mkdir()
+        (clone / name / "__init__.py").touch()
+    (clone / "ipykernel" / "__main__.py").write_text("")
+    assert set_up(*finished).returncode == 0
+    first = set_up_course(finished)
+    assert first.returncode == 0, first.stderr
+    return finished
+
+
+def set_up_course(finished, **variables):
+    clone, path = finished
+    environment = {"PATH": str(path), "HOME": str(clone.parent), "PIP_RETRIES": "0", **variables}
+    return subprocess.run(
+        ["/bin/sh", "tools/course_setup.sh"], cwd=clone, env=environment, capture_output=True,
+        text=True, stdin=subprocess.DEVNULL, timeout=PATIENCE,
+    )  # fmt: skip
+
+
+def sees_the_book(clone):
+    """True when the course's Python, started elsewhere, imports hblib through the book's."""
+    run = subprocess.run(
+        [clone / ".venv/course/bin/python", "-I", "-c",
+         "import hblib, otter, sys; print(hblib.__file__, sys.prefix)"],
+        capture_output=True, text=True, cwd="/",
+    )  # fmt: skip
+    root = clone.resolve()
+    return run.stdout.strip() == f"{root / 'hblib' / '__init__.py'} {root / '.venv' / 'course'}"
+
+
+def test_the_course_sees_the_books_packages(course_of):
+    assert sees_the_book(course_of[0])
+
+
+def test_nothing_to_do_for_the_course_says_nothing(course_of):
+    again = set_up_course(course_of)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def broken_off(environment):
+    (environment / ".ready").unlink()
+
+
+@pytest.mark.parametrize("damage", [broken_interpreter, half_deleted, broken_off])
+def test_a_damaged_environment_of_the_course_is_made_anew(course_of, damage):
+    damage(course_of[0] / ".venv" / "course")
+    second = set_up_course(course_of)
+    assert second.returncode == 0 and "Setting up" in second.stdout, second.stderr
+    assert sees_the_book(course_of[0])
+
+
+def test_a_package_that_the_course_cannot_get_is_named(course_of):
+    clone, _ = course_of
+    (clone / "course" / "requirements.lock").write_text("no-such-package==1\n")
+    failed = set_up_course(course_of, PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1")
+    assert failed.returncode == 1 and not (clone / ".venv/course/.ready").exists()
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("Set-up of the course stopped: ") and "no-such-package==1" in line
+    (clone / "course" / "requirements.lock").write_text("# nothing\n")
+    assert set_up_course(course_of).returncode == 0 and sees_the_book(clone)
+
+
+def test_the_course_waits_for_the_book(course_of):
+    clone, _ = course_of
+    stamp = clone / ".venv" / ".hb-ready"
+    content = stamp.read_text()
+    stamp.unlink()
+    refused = set_up_course(course_of)
+    stamp.write_text(content)
+    assert refused.returncode == 1 and "make setup" in refused.stderr

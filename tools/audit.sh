@@ -23,7 +23,7 @@ rm -f "$answer"
 
 # Without --strict, a package that PyPI does not answer for would count as harmless.
 set -- --strict --no-deps --disable-pip --progress-spinner off -o "$answer"
-for lock in requirements.lock benchmarks/requirements.txt course/requirements.txt; do
+for lock in requirements.lock benchmarks/requirements.txt course/requirements.lock; do
     set -- "$@" -r "$lock"
 done
 if .venv/bin/python -m pip_audit "$@" >"$log" 2>&1; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compile requirements.lock, and requirements-oldest.lock beside it, from pyproject.toml and
-# constraints.txt (`make lock`).
+# Compile requirements.lock and requirements-oldest.lock from pyproject.toml and constraints.txt, and
+# course/requirements.lock from course/requirements.in (`make lock`).
 #
 # The resolver is uv, in an environment of its own, because it resolves for every platform and
 # Python version at once: the lock says with markers what is needed where.  Pins that are still
@@ -21,12 +21,12 @@ mkdir -p _build
 # "==2.13.0" is met by the CPU build all the same.  The CUDA libraries belong to torch's GPU build
 # alone: pip adds them where that build is chosen, and nobody else should have to fetch them.
 compile() {
-    lock=$1; shift
-    "$tools/bin/uv" pip compile pyproject.toml -q --universal --python-version 3.11 --all-extras \
+    source=$1 lock=$2; shift 2
+    "$tools/bin/uv" pip compile "$source" -q --universal --python-version 3.11 \
         -c constraints.txt --annotation-style line --no-header --no-emit-index-url \
         --no-emit-find-links "$@" -o "$new"
     {
-        echo "# Compiled by 'make lock' from pyproject.toml and constraints.txt; do not edit by hand."
+        echo "# Compiled by 'make lock' from $source and constraints.txt; do not edit by hand."
         sed -e 's/^\([a-z0-9._-]*==[0-9a-z.]*\)+[a-z0-9.]*/\1/' \
             -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' "$new"
     } > "$lock.tmp"
@@ -36,6 +36,10 @@ compile() {
 }
 
 if [ -f requirements.lock ]; then cp requirements.lock "$new"; else rm -f "$new"; fi
-compile requirements.lock
+compile pyproject.toml requirements.lock --all-extras
 # The oldest release of each package that pyproject.toml allows, for `make test-oldest`.
-compile requirements-oldest.lock --resolution lowest-direct
+compile pyproject.toml requirements-oldest.lock --all-extras --resolution lowest-direct
+# The course stands on the book's environment: it takes the book's releases where otter allows them,
+# and else keeps its own.
+cat requirements.lock $(ls course/requirements.lock 2>/dev/null) > "$new"
+compile course/requirements.in course/requirements.lock

@@ -26,9 +26,10 @@ done
     "skipped. On Debian or Ubuntu 'sudo apt-get install chromium' brings one."
 
 stage "site" sh tools/site.sh
-stage "course" sh tools/course.sh
+stage "course" sh -c 'sh tools/course_setup.sh && .venv/course/bin/python -m course'
+stage "course tests" .venv/course/bin/python -m pytest tests/test_course.py -n "$workers"
 stage "library, set-up and site tests" \
-    .venv/bin/python -m pytest tests -n "$workers" --dist loadfile
+    .venv/bin/python -m pytest tests -n "$workers" --dist loadfile --ignore=tests/test_course.py
 stage "chapters rerun and compared" \
     .venv/bin/python -m pytest --nbval --nbval-current-env \
     -n "$workers" --dist loadfile notebooks

@@ -1,8 +1,9 @@
 """The reference of the library: one page per room, made from the docstrings when the site is built.
 
 The directive ``room`` writes a page: the room's own docstring, the chapters that use it, an index
-of its names, then every function, class and constant with signature and docstring. Constants have
-no docstring; the page gives each its line, in the content of the directive (``NAME: what it is``).
+of its names, then every function, class and constant with signature, docstring and the chapters
+whose code uses it. Constants have no docstring; the page gives each its line, in the content of the
+directive (``NAME: what it is``).
 
 Sphinx's autodoc and napoleon do the reading. The library's docstrings use two marks only, `name`
 and ``code``; everything else in them is plain text, which `prepare` tells docutils. Signatures
@@ -86,28 +87,38 @@ def value(thing):
 
 
 @functools.lru_cache(maxsize=64)
-def _rooms_of(path, _changed):
-    """Rooms that the code cells of a chapter import."""
+def _used(path, _changed):
+    """Rooms and names of the library in the code cells of a chapter: ``room`` and ``room.name``."""
     to_python = TransformerManager().transform_cell
-    rooms = set()
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type != "code":
-            continue
-        for node in ast.walk(ast.parse(to_python(cell.source))):
-            if isinstance(node, ast.ImportFrom) and node.module == "hblib":
-                rooms |= {name.name for name in node.names}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hblib."):
-                rooms.add(node.module.split(".")[1])
-            elif isinstance(node, ast.Import):
-                parts = [name.name.split(".") for name in node.names]
-                rooms |= {part[1] for part in parts if part[0] == "hblib" and len(part) > 1}
-    return rooms
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    trees = [ast.parse(to_python(cell.source)) for cell in cells]
+    nodes_of = [node for tree in trees for node in ast.walk(tree)]
+    known, used = {}, set()  # what a chapter calls a part of the library -> its name from there on
+    for node in nodes_of:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "hblib":
+            of = node.module.split(".")[1:]
+            known |= {name.asname or name.name: [*of, name.name] for name in node.names}
+        elif isinstance(node, ast.Import):
+            for name in node.names:
+                library, *of = name.name.split(".")
+                if library == "hblib":
+                    known[name.asname or library] = of if name.asname else []
+                    used.add(".".join(of))
+    used |= {".".join(of) for of in known.values()}
+    for node in nodes_of:
+        if isinstance(node, ast.Attribute):
+            first, *rest = ast.unparse(node).split(".")
+            used |= {".".join([*known[first], *rest][:2])} if first in known else set()
+    return used
 
 
-def users(root, room):
-    """Paths of the chapters whose code cells import a room."""
-    paths = files.chapters(root)
-    return [path for path in paths if room in _rooms_of(path, path.stat().st_mtime_ns)]
+def users(root, name):
+    """Paths of the chapters whose code cells use a room, or one name of it (``room.name``)."""
+    return [
+        path
+        for path in files.chapters(root)
+        if any(f"{used}.".startswith(f"{name}.") for used in _used(path, path.stat().st_mtime_ns))
+    ]
 
 
 # ---------------------------------------------------------------- the page
@@ -134,7 +145,7 @@ class Room(SphinxDirective):
                 f"wrong: {', '.join(sorted(wrong))}."
             )
         made = self.parsed([f".. automodule:: hblib.{self.room}"])
-        made += [self.used_in(), self.index()]
+        made += [self.used(), self.index()]
         groups = {"Functions": "function", "Classes": "class", "Constants": "constant"}
         for title, wanted in groups.items():
             group = [name for name in self.names if of[name] == wanted]
@@ -155,17 +166,20 @@ class Room(SphinxDirective):
         self.state.nested_parse(StringList([*lines, ""], self.room), 0, node)
         return node.children
 
-    def used_in(self):
+    def used_in(self, name):
+        """The chapters that use a room or one name of it; nothing if none does."""
         root = Path(self.env.srcdir)
         for path in files.chapters(root):
             self.env.note_dependency(str(path))
         links = []
-        for path in users(root, self.room):
-            name, title = f"notebooks/{path.stem}", title_of(path.stem).replace(" ", "\N{NBSP}")
-            links.append(f":doc:`{title} </{name}>`" if name in self.env.found_docs else title)
-        text = f"Used in {'; '.join(links)}." if links else "No chapter uses this room by itself."
-        [paragraph] = self.parsed([text])
-        return tag("div", paragraph, class_="hb-api-used")
+        for path in users(root, name):
+            page, title = f"notebooks/{path.stem}", title_of(path.stem).replace(" ", "\N{NBSP}")
+            links.append(f":doc:`{title} </{page}>`" if page in self.env.found_docs else title)
+        return f"Used in {'; '.join(links)}." if links else ""
+
+    def used(self):
+        text = self.used_in(self.room) or "No chapter uses this room by itself."
+        return tag("div", *self.parsed([text]), class_="hb-api-used")
 
     def index(self):
         """Every name with one line."""
@@ -178,20 +192,22 @@ class Room(SphinxDirective):
         return tag("dl", *rows, class_="hb-api-index")
 
     def entry(self, name):
-        """Directives that describe one name."""
+        """Directives that describe one name and say which chapters use it."""
         thing = getattr(self.module, name)
-        module = [f"   :module: hblib.{self.room}"]
-        what = kind(thing)
+        what, own = kind(thing), home(self.room, name)
+        used = self.used_in(f"{self.room}.{name}")
+        chapters = ["   .. rst-class:: hb-api-chapters", "", f"      {used}", ""] if used else []
         if what == "constant":
+            start = f".. py:data:: {name}"
             text = f"{marked(self.lines[name])} {value(thing)}".rstrip()
-            return [f".. py:data:: {name}", *module, "", f"   {text}", ""]
-        own = home(self.room, name)
-        if own != self.room:
+        elif own != self.room:
             role = "class" if what == "class" else "func"
+            start = f".. py:{what}:: {name}"
             text = f"{marked(summary(thing))} The same as :py:{role}:`hblib.{own}.{name}`."
-            return [f".. py:{what}:: {name}", *module, "", f"   {text}", ""]
-        options = [f"   :members: {', '.join(found)}"] if (found := _members(thing)) else []
-        return [f".. auto{what}:: hblib.{self.room}.{name}", *options, ""]
+        else:
+            options = [f"   :members: {', '.join(found)}"] if (found := _members(thing)) else []
+            return [f".. auto{what}:: hblib.{self.room}.{name}", *options, "", *chapters]
+        return [start, f"   :module: hblib.{self.room}", "", f"   {text}", "", *chapters]
 
 
 class Rooms(SphinxDirective):

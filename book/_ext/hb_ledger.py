@@ -20,9 +20,9 @@ SOURCES = {
 }
 # Kind -> what the front page calls it, and what it is.
 KINDS = {
-    "theorem": ("Theorems", "proved, and checked on random instances"),
-    "example": ("Examples", "printed ones, computed exactly"),
-    "effect": ("Effects", "what training happens to produce"),
+    "theorem": ("theorems", "proved, and checked on random instances"),
+    "example": ("examples", "printed ones, computed exactly"),
+    "effect": ("effects", "what training happens to produce"),
 }
 
 

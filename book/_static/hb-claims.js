@@ -84,15 +84,14 @@
       if (card.open && card.classList.contains("hb-claim--covered")) card.open = false;
     });
   }
-  if (effects.length) {
+  if (effects[0]?.closest(".cell")) {  // in a chapter, not where a card is explained
     const button = el("button", { type: "button", "aria-pressed": "false" }, "Bet before you look");
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
       effects.forEach(on ? cover : uncover);
     });
-    const first = effects[0].closest(".cell") ?? effects[0];
-    first.before(el("p", { class: "hb-bets" }, button, " ", said));
+    effects[0].closest(".cell").before(el("p", { class: "hb-bets" }, button, " ", said));
   }
   for (const place of document.querySelectorAll(".hb-your-score")) {
     place.textContent = score() || "You have placed no bets yet.";
