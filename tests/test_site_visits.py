@@ -34,6 +34,9 @@ SAMPLE = """() => {
     return seen.size;
 }"""
 RUN = "([context, options]) => axe.run(context, options).then(result => result.violations)"
+# Colours that are still on their way to others.
+SETTLED = """() => document.getAnimations().filter(a => a instanceof CSSTransition)
+    .forEach(a => a.finish())"""
 SHOWN = """() => [...document.querySelectorAll("hb-fig")].map(
     f => ["still", "live"].map(c => getComputedStyle(f.querySelector(`.hb-fig-${c}`)).display))"""
 
@@ -71,7 +74,8 @@ def axe():
 
 def serious(page, context, options):
     """Serious and critical violations on a page that is open."""
-    options = {"resultTypes": ["violations"], **options}
+    # Style sheets are not fetched once more, which a page from the disk is not allowed.
+    options = {"resultTypes": ["violations"], "preload": False, **options}
     return [
         f"{fault['id']}: {node['html'][:140]}"
         for fault in page.evaluate(RUN, [context, options])
@@ -113,6 +117,7 @@ def from_disk(browser, pages, axe):
             looks["light"] = serious(page, {"exclude": LEFT_OUT}, without) + pale(page)
             page.emulate_media(color_scheme="dark")
             page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+            page.evaluate(SETTLED)
             looks["dark"] = pale(page)
         page.emulate_media(media="print")
         looks["printed"] = page.evaluate(SHOWN)
