@@ -11,7 +11,16 @@ from built_site import ROOT, SITE, build, parse
 from fake_book import Book
 from scripts import PATIENCE
 
+# Files that take long, which start first, so that at the end no worker waits for another.
+LONG = """test_course test_site_visits test_setup test_fuzz_library test_optimisers test_execute
+test_sweep_faults test_cli test_embeddings test_doctests test_wheel test_site test_sweep test_warm
+test_notebooks test_captioner test_autoencoder test_ksvd test_fuzz_inputs""".split()
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
+
+
+def pytest_collection_modifyitems(items):
+    names = [*LONG, None]
+    items.sort(key=lambda item: names.index(item.path.stem if item.path.stem in LONG else None))
 
 
 @pytest.fixture

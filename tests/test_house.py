@@ -83,3 +83,12 @@ def test_a_room_says_what_it_exports(room):
 def test_the_runner_is_no_part_of_what_chapters_import():
     for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
         assert "from runner" not in path.read_text(encoding="utf-8"), path.name
+
+
+def test_what_looks_at_the_built_site_is_named_so():
+    """By their names `make test` knows the tests that must wait until the site is built."""
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        needed = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        if needed & {"site", "pages"}:
+            assert path.name.startswith(("test_site", "test_course")), path.name

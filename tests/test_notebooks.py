@@ -1,5 +1,6 @@
 import copy
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -120,41 +121,41 @@ claims.check("rotation.gd-equivariant", [2e-15] * 8, control=[3e-2] * 8)
 """.strip()
 
 
+ALTERATIONS = {
+    "digits": [("2e-15", "7e-15"), ("0.03", "0.031")],
+    "rendering": [("hb-claim__head", "hb-head"), ("largest value", "greatest value")],
+    "verdict": [("0.03", "0.003")],  # a control below 0.01 is none
+    "sample": [('"n": 8', '"n": 9')],
+    "register": [('"registered": "', '"registered": "0')],
+    "number": [('"number": "2e-15"', '"number": "0.5"')],
+}
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """Rerun altered copies of a chapter under nbval; return which of them failed."""
+    """Rerun a notebook with altered outputs under nbval; return which alterations failed."""
     folder = tmp_path_factory.mktemp("compared")
-    notebook = v4.new_notebook(
-        cells=[v4.new_code_cell(cell) for cell in (CHECK, "claims.num(2e-15)")]
-    )
+    sources = (CHECK, "claims.num(2e-15)") * len(ALTERATIONS)
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in sources])
     NotebookClient(notebook, kernel_manager_class=execute.ChapterKernel).execute()
-    alterations = {
-        "digits": [("2e-15", "7e-15"), ("0.03", "0.031")],
-        "rendering": [("hb-claim__head", "hb-head"), ("largest value", "greatest value")],
-        "verdict": [("0.03", "0.003")],  # a control below 0.01 is none
-        "sample": [('"n": 8', '"n": 9')],
-        "register": [('"registered": "', '"registered": "0')],
-        "number": [('"number": "2e-15"', '"number": "0.5"')],
-    }
-    for name, replacements in alterations.items():
-        altered = copy.deepcopy(notebook)
-        for cell in altered.cells:
+    for i, (name, replacements) in enumerate(ALTERATIONS.items()):
+        pair = notebook.cells[2 * i : 2 * i + 2]
+        before = copy.deepcopy(pair)
+        for cell in pair:
             text = json.dumps(cell.outputs, ensure_ascii=False)
             for old, new in replacements:
                 text = text.replace(old, new)
             cell.outputs = nbformat.from_dict(json.loads(text))
-        assert altered != notebook, f"{name} alters nothing"
-        nbformat.write(altered, folder / f"{name}.ipynb")
+        assert pair != before, f"{name} alters nothing"
+    nbformat.write(notebook, folder / "altered.ipynb")
     shutil.copy(ROOT / "conftest.py", folder)
     done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-n", "2",
-            "--dist=loadfile", ".",
-        ],
+        [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "."],
         cwd=folder, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout
-    return {name for name in alterations if f"FAILED {name}.ipynb" in done.stdout}, done.stdout
+    cells = re.findall(r"^FAILED altered\.ipynb::Cell (\d+)", done.stdout, re.M)
+    return {list(ALTERATIONS)[int(cell) // 2] for cell in cells}, done.stdout
 
 
 def test_nbval_compares_by_type(compared):

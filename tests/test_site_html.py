@@ -1,6 +1,7 @@
 """The pages are valid HTML as far as it is checked without a service: structure, nesting, names."""
 
 import re
+from collections import Counter
 
 import pytest
 from bs4 import BeautifulSoup
@@ -35,9 +36,11 @@ REFERENCES = ("for", "aria-labelledby", "aria-describedby", "aria-controls", "ar
 
 def nodes(soup):
     """All elements but what is drawn or set: SVG and MathML have rules of their own."""
-    for node in soup.find_all(True):
-        if not node.find_parent(["svg", "math", "mjx-container"]):
-            yield node
+    waiting = [soup]
+    while waiting:
+        children = waiting.pop().find_all(True, recursive=False)
+        yield from children
+        waiting += [c for c in children if c.name not in ("svg", "math", "mjx-container")]
 
 
 def faults(soup):
@@ -51,7 +54,7 @@ def faults(soup):
         if (count := len(soup.select(name))) != wanted:
             found.append(f"{count} times {name}")
     ids = [node["id"] for node in soup.select("[id]")]
-    found += [f"id {i!r} twice" for i in {i for i in ids if ids.count(i) > 1}]
+    found += [f"id {i!r} twice" for i, count in Counter(ids).items() if count > 1]
     found += [f"id {i!r} has a space or is empty" for i in ids if not i or re.search(r"\s", i)]
     known = set(ids)
     for node in nodes(soup):

@@ -251,17 +251,6 @@ def test_the_book_in_one_file_is_whole_and_its_links_resolve(site, pages, pdf, t
         assert figure.select_one(".hb-fig-still :is(img, svg, table)"), figure.get("kind")
 
 
-def test_in_print_the_still_picture_stands_for_a_figure_that_moves(tab, site, pages, chapters):
-    page = tab()
-    page.emulate_media(media="print")
-    for name in chapters:
-        settle(page, (site / name).as_uri())
-        for figure in page.locator("hb-fig").all():
-            shown = "f => getComputedStyle(f).display"
-            assert figure.locator(".hb-fig-still").evaluate(shown) == "block", name
-            assert figure.locator(".hb-fig-live").evaluate(shown) == "none", name
-
-
 def test_the_ledger_prints_as_a_table(tab, site):
     page = tab(viewport={"width": 700, "height": 900})  # A4, a little enlarged by its margins
     page.emulate_media(media="print")

@@ -1,50 +1,9 @@
-"""How heavy a page is at the first visit, on which depends how soon it shows."""
+"""What a page asks of its reader's browser, on which depends how soon it shows."""
 
 import re
 import shutil
 
-import pytest
-from built_site import ROOT, SITE
-from scripts import PATIENCE
-
-FIRST_LOAD = 2_000_000  # bytes, as they lie on the disk
-SCRIPTS = 150 * 1024
-
-
-@pytest.fixture(scope="module")
-def visits(browser, server, pages):
-    """Page -> bytes by kind of file, each with an empty cache."""
-
-    def visit(name):
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(1000 * PATIENCE)
-        page = context.new_page()
-        asked = []
-        page.on("request", lambda request: asked.append(request.url.partition("?")[0]))
-        page.goto(server + name, wait_until="load")
-        context.close()
-        weights = {}
-        for url in set(asked):
-            if url.startswith(server):
-                path = SITE / url[len(server) :]
-                weights[path.suffix] = weights.get(path.suffix, 0) + path.stat().st_size
-        return weights
-
-    return {name: visit(name) for name in pages}
-
-
-def test_first_load_of_every_page_is_at_most_two_megabytes(visits):
-    sizes = {name: sum(weights.values()) for name, weights in visits.items()}
-    assert max(sizes.values()) > 100_000  # something was counted
-    assert not {name: size for name, size in sizes.items() if size > FIRST_LOAD}
-
-
-def test_scripts_of_every_page_are_at_most_150_kilobytes(visits):
-    sizes = {name: weights.get(".js", 0) for name, weights in visits.items()}
-    assert max(sizes.values()) > 50_000
-    # The search page loads the index of all words besides.
-    del sizes["search.html"]
-    assert not {name: size for name, size in sizes.items() if size > SCRIPTS}
+from built_site import ROOT
 
 
 def test_every_page_loads_only_what_it_needs(pages):

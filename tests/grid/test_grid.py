@@ -1,8 +1,6 @@
 """Penalties on a grid against scipy, brute force and finite differences; hooks on any network."""
 
 import copy
-import doctest
-import importlib
 import io
 import pickle
 
@@ -27,11 +25,6 @@ SHAPE = (4, 5)
 CENTRES = grid.ring_centres(3, SHAPE)
 Y = np.array([0, 1, 2, 2, 0, 1, 2])
 seeds = st.integers(0, 2**32 - 1)
-
-
-@pytest.mark.parametrize("name", ["", "._grid", "._hooks", "._layout", "._measures"])
-def test_examples(name):
-    assert doctest.testmod(importlib.import_module(f"hblib.grid{name}")).failed == 0
 
 
 def activations(seed=0, lead=(), n_units=20, dtype=torch.float64):

@@ -1,6 +1,5 @@
 """Top inputs, attributes measured on drawn shapes, enrichment and its chance level."""
 
-import doctest
 import math
 
 import numpy as np
@@ -10,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import meaning, worlds
-from hblib.meaning import _attributes
 
 RNG = np.random.default_rng
 
@@ -28,10 +26,6 @@ def bar(thickness=1, length=8, shear=0.0, size=16):
 def style(*images):
     table = meaning.measure_digits(np.stack(images))
     return {name: table[name].to_numpy() for name in table}
-
-
-def test_examples_in_the_docstrings():
-    assert doctest.testmod(_attributes).failed == 0
 
 
 def test_thicker_stroke_has_more_width_and_ink_in_proportion():

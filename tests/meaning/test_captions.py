@@ -1,4 +1,3 @@
-import doctest
 import functools
 
 import numpy as np
@@ -8,7 +7,6 @@ from hypothesis import strategies as st
 from scipy import sparse as sp
 
 from hblib import meaning, worlds
-from hblib.meaning import _captions
 
 
 @functools.cache
@@ -21,10 +19,6 @@ def written():
 def drawn():
     """Some pictures with facts and captions."""
     return worlds.draw_scenes(60, rng=0)
-
-
-def test_examples():
-    assert doctest.testmod(_captions).failed == 0
 
 
 # --- what captions say ----------------------------------------------------------------------------

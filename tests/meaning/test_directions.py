@@ -1,4 +1,3 @@
-import doctest
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,13 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import meaning, rotation
-from hblib.meaning import _directions
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def test_examples():
-    assert doctest.testmod(_directions).failed == 0
 
 
 def planted(rng, n_words=400, n_groups=8, noise=0.3):

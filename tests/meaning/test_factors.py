@@ -1,4 +1,3 @@
-import doctest
 
 import numpy as np
 import pandas as pd
@@ -7,12 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import meaning
-from hblib.meaning import _factors
-
-
-def test_doctests():
-    assert doctest.testmod(_factors).failed == 0
-
 
 # directions and factors
 

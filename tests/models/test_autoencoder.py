@@ -1,6 +1,5 @@
 """The autoencoder learns, gives back what it says, and refuses what it cannot use."""
 
-import doctest
 import functools
 import math
 
@@ -27,10 +26,6 @@ def trained():
 
 def mse(vae, images):
     return float(((vae.decode(vae.encode(images)) - images) ** 2).mean())
-
-
-def test_examples():
-    assert doctest.testmod(autoencoder).failed == 0
 
 
 # --- training ------------------------------------------------------------------------------------

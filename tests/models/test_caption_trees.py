@@ -1,6 +1,5 @@
 """Trees of captions against the decoder, samples and counts; what the drawing says."""
 
-import doctest
 import functools
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -11,7 +10,6 @@ import pytest
 from hblib.models import (
     MAX_WORDS,
     WORDS,
-    _caption_trees,
     draw_tree,
     expand_tree,
     show_trees,
@@ -35,10 +33,6 @@ def trained():
 def expanded(i, **options):
     captioner, codes = trained()
     return expand_tree(captioner, codes[i], **options)
-
-
-def test_examples():
-    assert doctest.testmod(_caption_trees).failed == 0
 
 
 def test_without_a_floor_the_captions_have_probability_one():

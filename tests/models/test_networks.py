@@ -1,9 +1,7 @@
 """Many networks at once against torch's own layers, one network at a time; penalties on a grid."""
 
 import copy
-import doctest
 import functools
-import importlib
 import io
 
 import numpy as np
@@ -20,11 +18,6 @@ ARCHITECTURES = [
     CNN((4, 5, 6)),
     CNN((4,), pool_after=0, activation="tanh"),
 ]
-
-
-@pytest.mark.parametrize("name", ["", "._networks", "._activations"])
-def test_examples(name):
-    assert doctest.testmod(importlib.import_module(f"hblib.models{name}")).failed == 0
 
 
 @functools.cache

@@ -1,8 +1,5 @@
 """Rotations: their distribution, fractional powers, what they leave alone; and the examples."""
 
-import doctest
-import importlib
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,12 +19,6 @@ dets = st.sampled_from([None, 1, -1])
 
 def norm(difference):
     return np.abs(difference).max()
-
-
-def test_examples():
-    for path in Path(rotation.__path__[0]).glob("*.py"):
-        name = "hblib.rotation" + f".{path.stem}" * (path.stem != "__init__")
-        assert doctest.testmod(importlib.import_module(name)).failed == 0, name
 
 
 def test_what_is_public_is_documented_and_typed():

@@ -1,4 +1,3 @@
-import doctest
 
 import numpy as np
 import pytest
@@ -7,16 +6,10 @@ from hypothesis import strategies as st
 from scipy import sparse as sp
 
 from hblib import sparse
-from hblib.sparse import KSVD, MiniBatchKSVD, _ksvd, _ksvd_kernels, _recovery, _sparse
+from hblib.sparse import KSVD, MiniBatchKSVD, _ksvd, _ksvd_kernels, _sparse
 
 seeds = st.integers(0, 2**32 - 1)
 learners = pytest.mark.parametrize("learner", [KSVD, MiniBatchKSVD])
-
-
-@pytest.mark.parametrize("module", [_ksvd, _recovery])
-def test_examples(module):
-    result = doctest.testmod(module, extraglobs={"sparse": sparse})
-    assert result.attempted > 0 == result.failed
 
 
 @learners

@@ -1,4 +1,3 @@
-import doctest
 import os
 import subprocess
 import sys
@@ -14,12 +13,6 @@ from hblib import sparse
 from hblib.sparse import _sparse
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-@pytest.mark.parametrize("module", [sparse, _sparse])
-def test_examples(module):
-    result = doctest.testmod(module, extraglobs={"sparse": sparse})
-    assert result.attempted > 0 == result.failed
 
 
 def random_dictionary(n_atoms, n_features, rng):

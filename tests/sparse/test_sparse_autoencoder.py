@@ -1,15 +1,9 @@
-import doctest
 
 import numpy as np
 import pytest
 
 from hblib import sparse
 from hblib.sparse import TopKAutoencoder, _sparse_autoencoder
-
-
-def test_examples():
-    result = doctest.testmod(_sparse_autoencoder)
-    assert result.attempted > 0 == result.failed
 
 
 def test_scikit_learns_checks():

@@ -1,4 +1,3 @@
-import doctest
 import itertools
 
 import numpy as np
@@ -8,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hblib import _compiled, rotation, words
-from hblib.words import _corpora, _dense_embeddings, _embeddings, _word_vectors
+from hblib import rotation, words
+from hblib.words import _dense_embeddings, _embeddings
 from hblib.words import _embedding_kernels as kernels
 
 DIM = 5
@@ -36,13 +35,6 @@ def text():
 @pytest.fixture(scope="module")
 def wikipedia():
     return words.restrict(words.shuffled(words.load_text("wikipedia"), 0), n_words=800)
-
-
-@pytest.mark.parametrize(
-    "module", [words, _corpora, _dense_embeddings, _embeddings, _word_vectors, kernels, _compiled]
-)
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
 
 
 # --- update rules, as a reader would write them --------------------------------------------------

@@ -1,6 +1,5 @@
 """What there is, by name; digits; matrices of known rank."""
 
-import doctest
 import importlib.resources
 
 import numpy as np
@@ -9,12 +8,6 @@ import scipy.optimize
 
 from hblib import _checks, worlds
 from hblib.worlds import _data, _load
-
-
-@pytest.mark.parametrize("module", [worlds, _data, _load, _checks])
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
-
 
 # --- by name -------------------------------------------------------------------------------------
 

@@ -1,7 +1,6 @@
 """Generated faces: what each factor does to the picture; real ones: the path to each data set."""
 
 import builtins
-import doctest
 import shutil
 
 import numpy as np
@@ -10,7 +9,7 @@ import scipy.io
 import sklearn.datasets
 
 from hblib import worlds
-from hblib.worlds import _face_renderer, _faces
+from hblib.worlds import _face_renderer
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +33,6 @@ def ends(factors, name):
 def change(factors, name, region):
     low, high = ends(factors, name)
     return np.abs(high - low)[:, region[0], region[1]].mean()
-
-
-def test_examples():
-    assert doctest.testmod(_faces).failed == 0
 
 
 # --- drawing -------------------------------------------------------------------------------------

@@ -1,5 +1,4 @@
 import base64
-import doctest
 import io
 
 import numpy as np
@@ -9,11 +8,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hblib import worlds
-from hblib.worlds import _pictures
-
-
-def test_doctests():
-    assert doctest.testmod(_pictures).failed == 0
 
 
 @settings(max_examples=20, deadline=None)

@@ -1,6 +1,5 @@
 """Painted scenes: captions are true of them, facts can be seen, things occur as declared."""
 
-import doctest
 from dataclasses import replace
 
 import numpy as np
@@ -9,17 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import worlds
-from hblib.worlds import SCENE_THINGS, Facts, _scene_painting, _scenes, _sprites, statements
+from hblib.worlds import SCENE_THINGS, Facts, _scenes, _sprites, statements
 
 
 @pytest.fixture(scope="module")
 def drawn():
     return worlds.draw_scenes(1500, rng=0)
-
-
-@pytest.mark.parametrize("module", [_scenes, _scene_painting, _sprites])
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
 
 
 # --- captions ------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Speech-like sequences: sounds are what they are said to be, frames belong to their labels."""
 
-import doctest
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,6 @@ from hblib.worlds import (
     SPEAKER_GROUPS,
     VOWELS,
     _formants,
-    _speech,
     synthesise,
     target_formants,
 )
@@ -69,11 +67,6 @@ def centroid(samples):
     return (power.mean(axis=0) * np.fft.rfftfreq(samples.shape[-1], 1 / SAMPLE_RATE)).sum() / (
         power.mean(axis=0).sum()
     )
-
-
-@pytest.mark.parametrize("module", [_formants, _speech])
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
 
 
 # --- the table -----------------------------------------------------------------------------------

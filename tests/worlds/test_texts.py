@@ -1,16 +1,11 @@
 """Text that comes with hblib is what gensim reads, and its neighbours are counted right."""
 
-import doctest
 
 import numpy as np
 import pytest
 
 from hblib import worlds
 from hblib.worlds import _texts
-
-
-def test_examples():
-    assert doctest.testmod(_texts).failed == 0
 
 
 @pytest.fixture(scope="module")
