@@ -7,9 +7,11 @@ Those that need a browser use Debian's chromium and are skipped, with the reason
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin
 
+import jsonschema
 import nbformat
 import pytest
 from built_site import ROOT, SITE, build, parse
@@ -104,18 +106,18 @@ def test_ledger_has_every_claim_with_its_verdict(ledger_page):
     assert list(rows) == [claims.ledger_anchor(id) for id in register]
     for id, entry in table.iterrows():
         row = rows[claims.ledger_anchor(id)]
-        assert row["data-verdict"] == entry.verdict == row.select_one(".hb-verdict").text
+        assert row["data-verdict"] == entry.verdict
+        shown = entry.verdict + (", fragile" if row["data-standing"] == "fragile" else "")
+        assert row.select_one(".hb-verdict").text == shown
         assert row["data-chapter"] == entry.chapter
-    untested = int((table.verdict == claims.NOT_TESTED).sum())
-    sentence = ledger_page.select_one("main strong").text
-    assert sentence.startswith(f"{len(table) - untested} of {len(table)} claims tested")
-    rest = sentence.partition("claims tested")[2]
-    assert (str(untested) in rest) if untested else (rest == ".")
+        assert row["data-kind"] == ("corollary" if entry.corollary_of else entry.kind)
 
 
 def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger_page):
     cards = {
-        card["id"]: (name, card) for name in chapters for card in pages[name].select(".hb-claim")
+        card["id"]: (name, card)
+        for name in chapters
+        for card in pages[name].select(".hb-claim, .hb-corollary")
     }
     assert cards
     untested = f"[data-verdict='{claims.NOT_TESTED}']"
@@ -125,16 +127,68 @@ def test_ledger_and_cards_link_to_each_other(pages, chapters, ledger_page):
         href = row.select_one("th a")["href"]
         name, card = cards[urldefrag(href)[1]]
         assert urljoin("book/ledger.html", urldefrag(href)[0]) == name
-        back = card.select_one(".hb-claim__link a")["href"]
+        back = card.select_one("a[href*='ledger.html#']")["href"]
         assert urljoin(name, back) == f"book/ledger.html#{row['id']}"
         assert card["data-verdict"] == row["data-verdict"]
 
 
 def test_counts_in_the_text_are_those_of_the_ledger(pages, ledger_page):
-    for row in pages["book/index.html"].select(".hb-counts li"):
-        verdict = row.select_one(".hb-verdict").text
-        n_rows = len(ledger_page.select(f"table.hb-ledger tbody tr[data-verdict='{verdict}']"))
-        assert int(row.select_one(".hb-count").text) == n_rows
+    kinds = pages["book/index.html"].select(".hb-counts")
+    assert [counts["data-kind"] for counts in kinds] == ["theorem", "example", "effect"]
+    for counts in kinds:
+        rows = ledger_page.select(f"table.hb-ledger tbody tr[data-kind='{counts['data-kind']}']")
+        found = Counter(
+            "fragile"
+            if counts["data-kind"] == "effect" and row["data-standing"] == "fragile"
+            else row["data-verdict"]
+            for row in rows
+        )
+        shown = {
+            item.select_one(".hb-verdict").text: int(item.select_one(".hb-count").text)
+            for item in counts.select("li")
+        }
+        assert shown == found
+
+
+def test_a_theorem_and_its_corollaries_share_a_card(pages):
+    for entry in claims.load_register().values():
+        if "corollary_of" in entry:
+            page = pages[f"notebooks/{entry['chapter']}.html"]
+            head = page.select_one(f"#{claims.card_anchor(entry['corollary_of'])}")
+            assert head.name == "details"
+            (line,) = head.parent.select(f"li a[href='#{claims.card_anchor(entry['id'])}']")
+            assert page.select_one(f"p#{claims.card_anchor(entry['id'])}")
+
+
+def test_claims_are_published_as_data(site, ledger_page):
+    found = json.loads((site / "claims.json").read_text(encoding="utf-8"))
+    schema = json.loads((site / "claims.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(found, schema)
+    assert [claim["id"] for claim in found["claims"]] == list(claims.load_register())
+    for claim in found["claims"]:
+        row = ledger_page.select_one(f"#{claims.ledger_anchor(claim['id'])}")
+        assert row["data-verdict"] == claim["verdict"]
+        page, anchor = urldefrag(claim["card"] or claim["ledger"])
+        assert parse(site / page).select_one(f"#{anchor}"), claim["id"]
+        leads = parse(site / claim["address"]).select_one("meta[http-equiv=refresh]")["content"]
+        assert leads.endswith(f"url=../{page}#{anchor}")
+
+
+def test_theorems_are_numbered_from_1_in_each_chapter(pages, chapters):
+    numbered = 0
+    for name in chapters:
+        titles = [p.get_text() for p in pages[name].select(".proof.theorem > p.admonition-title")]
+        numbers = [int(re.search(r"Theorem (\d+)", title)[1]) for title in titles]
+        assert numbers == list(range(1, len(numbers) + 1)), name
+        numbered += len(numbers)
+    assert numbered
+
+
+def test_pages_say_what_is_judged_by_the_rules_of_the_first_edition(pages):
+    first = {e["chapter"] for e in claims.load_register().values() if e["edition"] == 1}
+    for path in files.chapters(ROOT):
+        note = pages[f"notebooks/{path.stem}.html"].select_one(".hb-edition")
+        assert (note is not None) == (path.stem in first)
 
 
 # ---------------------------------------------------------------- in the browser
@@ -189,10 +243,12 @@ def test_ledger_sorts_and_filters(tab, site):
     assert sorted(names.all_inner_texts()) == sorted(chosen)
     assert page.get_by_role("status").inner_text().startswith(f"{len(chosen)} of {len(register)}")
     page.get_by_label("Chapter").select_option("")
-    verdict = page.locator("table.hb-ledger tbody tr").first.get_attribute("data-verdict")
-    page.get_by_label("Verdict").select_option(verdict)
-    shown = page.locator("table.hb-ledger tbody tr:visible .hb-verdict").all_inner_texts()
-    assert set(shown) == {verdict}
+    rows = page.locator("table.hb-ledger tbody tr:visible")
+    for label, value in (("Kind", "corollary"), ("Standing", None), ("Verdict", "reproduced")):
+        value = value or rows.first.get_attribute(f"data-{label.lower()}")
+        page.get_by_label(label).select_option(value)
+        shown = rows.evaluate_all(f"rows => rows.map(row => row.dataset.{label.lower()})")
+        assert set(shown) == {value}
 
 
 def test_a_link_to_a_filtered_row_shows_it(tab, site):
@@ -298,3 +354,53 @@ def test_a_missing_text_alternative_or_record_fails_the_build(tmp_path, chapters
         assert result.returncode != 0
         assert "A figure has no alternative text" in said
         assert f"{path.stem}: its records are not those of its execution" in said
+
+
+# ---------------------------------------------------------------- cards
+
+
+CARD = "details.hb-claim[data-kind='effect']"
+
+
+@pytest.fixture
+def chapter_page(tab, site):
+    page = tab()
+    page.goto((site / "notebooks/01_activation_space.html").as_uri())
+    return page
+
+
+def test_a_card_is_one_line_until_it_is_opened(chapter_page):
+    card = chapter_page.locator(CARD).first
+    facts = card.locator("dl")
+    assert card.locator(".hb-claim__verdict").is_visible() and not facts.is_visible()
+    card.locator("summary").focus()
+    chapter_page.keyboard.press("Enter")
+    assert facts.is_visible()
+
+
+def test_a_link_to_a_card_opens_it(chapter_page):
+    card = chapter_page.locator(CARD).last
+    chapter_page.evaluate("id => { location.hash = id }", card.get_attribute("id"))
+    card.locator("dl").wait_for(state="visible")
+
+
+def test_all_of_a_card_is_printed(chapter_page):
+    chapter_page.emulate_media(media="print")
+    facts = chapter_page.locator(f"{CARD} dl.hb-claim__facts").all()
+    assert facts and all(one.is_visible() for one in facts)
+
+
+def test_a_reader_can_bet_before_looking(chapter_page):
+    chapter_page.get_by_role("button", name="Bet before you look").click()
+    card = chapter_page.locator(CARD).first
+    verdict = card.locator(".hb-claim__verdict")
+    assert not verdict.is_visible()
+    card.locator("summary").click(position={"x": 5, "y": 5})
+    assert not card.locator("dl").is_visible()  # first the bet
+    card.get_by_role("button", name="75 %").click()
+    assert verdict.is_visible() and "You said 75 %" in card.inner_text()
+    came = float(card.get_attribute("data-verdict").startswith("reproduced"))
+    score = f"{(0.75 - came) ** 2:.2f}"
+    assert f"Your bets: 1, Brier score {score}" in chapter_page.locator(".hb-bets").inner_text()
+    theorem = chapter_page.locator("details.hb-claim[data-kind='theorem']").first
+    assert theorem.locator(".hb-claim__verdict").is_visible()  # nobody bets on a proof

@@ -133,6 +133,13 @@ def test_stability_counts_the_settings_in_which_a_verdict_holds(swept):
         assert (book.root / "_build" / "sweeps" / "01_a" / one.run / "01_a.ipynb").is_file()
 
 
+def test_shares_say_at_which_values_a_verdict_holds(swept):
+    book, path = swept
+    found = sweep.shares(path, book.root / "notebooks" / "01_a.ipynb")["fake.claim"]
+    rows = list(found.itertuples(index=False, name=None))
+    assert rows == [("k", 3, 1, 1), ("k", 4, 1, 1), ("k", 6, 0, 1), ("k", 7, 0, 1)]
+
+
 def test_a_table_without_a_parameter_of_the_chapter_is_refused(swept, tmp_path):
     book, path = swept
     about, table = tables.read(path)
