@@ -385,7 +385,7 @@ Examples:
 )
 @click.option("--seeds", is_flag=True, help="Write the registered seeds into the chapters.")
 def register(seeds):
-    """List what is registered for each chapter, and the seed that follows from it.
+    """List what is registered, and the seeds that follow from it.
 
     Chapters of the first edition keep the seed they have.
     """

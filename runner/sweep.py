@@ -327,7 +327,9 @@ def shares(path, notebook=None):
             found.append((float(share.max() - share.min()), rows))
         found.sort(key=lambda one: -one[0])  # stable: where they tie, in the chapter's order
         table = [row for _, rows in found for row in rows]
-        result[record.id] = pd.DataFrame(table, columns=["parameter", "value", "held", "of"])
+        result[record.id] = pd.DataFrame(
+            table, columns=["parameter", "value", "held", "of"], dtype=object
+        )
     return result
 
 

@@ -56,7 +56,7 @@ def test_prose_that_presumes_another_verdict_fails_the_build(caplog):
 
 def test_the_robustness_page_says_which_parameter_flips_a_verdict():
     rows = [("width", 48, 6, 6), ("width", 128, 0, 6), ("rate", 0.1, 3, 6), ("rate", 1.0, 3, 6)]
-    table = pd.DataFrame(rows, columns=["parameter", "value", "held", "of"])
+    table = pd.DataFrame(rows, columns=["parameter", "value", "held", "of"], dtype=object)
     found = hb_status.flips(table)
     assert found["sentence"] == (
         "It depends on width most: held in 6 of 6 settings at 48, in 0 of 6 at 128."

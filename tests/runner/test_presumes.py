@@ -69,4 +69,4 @@ def test_a_run_that_comes_out_otherwise_notes_it_beside_the_text(book):
         nbformat.write(v4.new_notebook(cells=cells), run)
         text = page.write(run).read_text(encoding="utf-8")
         assert "It failed." in text
-        assert ("In this run" in text and "came out &#39;reproduced&#39;" in text) is noted
+        assert ("In this run" in text and "the text presumes" in text) is noted
