@@ -1,7 +1,8 @@
 """The one-page summary: each chapter's question, short answer, strongest figure and verdicts.
 
 The page says, in YAML, which figure of a chapter is the strongest (the first words of its text
-alternative) and what the chapter found in a sentence or two without numbers. A chapter that it does
+alternative), what the chapter found in a sentence or two without numbers, and which verdicts these
+sentences presume. A chapter that it does
 not name yet shows its first picture. Pictures, captions and verdicts come from the executed
 notebooks.
 """
@@ -16,6 +17,7 @@ from docutils import nodes
 from hb_evidence import EvidenceDirective
 from hb_html import filled
 from hb_outputs import classes
+from hb_presumes import report
 from sphinx.util import logging
 
 from hblib import claims
@@ -62,6 +64,9 @@ class Findings(EvidenceDirective):
         notebook = nbformat.read(path, as_version=4)
         section = nodes.section(ids=[f"found-{chapter}"], names=[chapter])
         section += nodes.title("", heading(notebook))
+        presumed = chosen.get("presumes", {})
+        verdicts = known.table.set_index("id")["verdict"].to_dict()
+        report(presumed, verdicts, (self.env.docname, self.lineno))
         if chosen.get("answer"):
             section += self.parse_text_to_nodes(chosen["answer"])
         found = list(pictures(notebook))

@@ -27,7 +27,7 @@ MANY = 8  # values of a parameter that a table shows
 CLEAR = 0.34  # difference in the share held from which on a parameter is said to decide
 # What a page may be made from besides its own text.
 MADE_PAGES = (
-    r"\{(claims?(?:-\w+)?|findings|chapter-status|provenance|version-table|sweep-stability"
+    r"\{(claims?(?:-\w+)?|card-example|forecasts|presumes|findings|chapter-status|provenance|version-table|sweep-stability"
     r"|bibliography|quiz|benchmarks|reproductions|mutants)\}"
 )
 
