@@ -27,8 +27,8 @@ MANY = 8  # values of a parameter that a table shows
 CLEAR = 0.34  # difference in the share held from which on a parameter is said to decide
 # What a page may be made from besides its own text.
 MADE_PAGES = (
-    r"\{(claims?(?:-\w+)?|card-example|forecasts|presumes|findings|chapter-status|provenance|version-table|sweep-stability"
-    r"|bibliography|quiz|benchmarks|reproductions|mutants)\}"
+    r"\{(claims?(?:-\w+)?|card-example|forecasts|presumes|findings|chapter-status|provenance"
+    r"|version-table|sweep-stability|bibliography|quiz|benchmarks|reproductions|mutants)\}"
 )
 
 
