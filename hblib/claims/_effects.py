@@ -196,22 +196,25 @@ def interval(x: np.ndarray, aggregate: str, level: float) -> Finding:
     return Finding(estimate, [low, high], label, n)
 
 
-def settle(entry: Mapping, contrast: Finding) -> str:
-    """Read off a contrast whether the effect is there.
+def settle(entry: Mapping, found: Finding) -> str:
+    """Read off what was found whether the criterion of a claim of any kind is met.
 
     Parameters
     ----------
     entry : mapping
-        The effect as registered.
-    contrast : Finding
+        The claim as registered.
+    found : Finding
+        Of an effect of the second edition the contrast.
 
     Returns
     -------
     {"met", "not met", "undecided"}
     """
-    (low, high), least = contrast.interval, entry["worthwhile"]
+    if entry["criterion"]["kind"] != "contrast":
+        return criteria.settle(entry["criterion"], found)
+    (low, high), least = found.interval, entry["worthwhile"]
     direction = entry["criterion"]["direction"]
-    if contrast.n < criteria.MIN_N:
+    if found.n < criteria.MIN_N:
         return "undecided"
     if direction == "none":
         if max(-low, high) < least:

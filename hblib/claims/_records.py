@@ -82,18 +82,13 @@ class Record:
     @property
     def outcomes(self) -> dict[str, str]:
         """``met``, ``not met`` or ``undecided``, of ``found``, ``control`` and ``mended``."""
-        criterion = {
-            "found": self.entry["criterion"],
-            "control": self.entry["control"]["criterion"],
-            "mended": (self.entry.get("as_mended") or {}).get("criterion"),
-        }
+        control, mended = self.entry["control"], self.entry.get("as_mended")
         outcomes = {
-            part: criteria.settle(criterion[part], getattr(self, part))
-            for part in _PARTS
-            if getattr(self, part) is not None and (part != "found" or self.levels is None)
+            "found": effects.settle(self.entry, self.found),
+            "control": criteria.settle(control["criterion"], self.control),
         }
-        if self.levels is not None:
-            outcomes["found"] = effects.settle(self.entry, self.found)
+        if self.mended is not None:
+            outcomes["mended"] = criteria.settle(mended["criterion"], self.mended)
         return outcomes
 
     @property
@@ -150,19 +145,16 @@ class Record:
                 f"{entry['chapter']} again"
             )
         findings = {
-            part: data[part] and _finding(data[part], f"{data['id']}: {part}") for part in _PARTS
+            part: _finding(data[part], f"{data['id']}: {part}")
+            for part in _PARTS
+            if data[part] is not None or part != "mended"
         }
-        for part in ("found", "control"):
-            if findings[part] is None:
-                raise ValueError(f"{data['id']}: '{part}' is missing from its record")
         levels = None
         if judged_by_contrast(entry):
-            names = {"measured", "null"}
-            criteria.check_keys(data.get("levels"), names, set(), f"{data['id']}: levels")
-            levels = {
-                name: _finding(data["levels"][name], f"{data['id']}: {name}")
-                for name in sorted(names)
-            }
+            names = ("measured", "null")
+            criteria.check_keys(data.get("levels"), set(names), set(), f"{data['id']}: levels")
+            stored = data["levels"]
+            levels = {name: _finding(stored[name], f"{data['id']}: {name}") for name in names}
             effects.check_interval(findings["found"], data["id"])
         return cls(entry=entry, note=data["note"], levels=levels, **findings)
 

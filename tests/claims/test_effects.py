@@ -1,6 +1,7 @@
 """Effects of the second edition: contrasts with a null, saturation, seeds, replications."""
 
 from copy import deepcopy
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -93,6 +94,17 @@ def test_both_numbers_are_kept_beside_their_contrast():
     assert record.levels["null"].estimate == pytest.approx(NULL.mean())
     contrast = record.levels["measured"].estimate - record.levels["null"].estimate
     assert record.found.estimate == pytest.approx(contrast)
+
+
+def test_the_line_of_a_card_names_both_numbers():
+    root = ElementTree.fromstring(claims.card_html(check(shifted(0.1))))
+    line = "".join(root.find("summary").itertext())
+    assert "units 38 %, random directions 28 %: +10 [" in line and "] points" in line
+    rows = dict(zip((dt.text for dt in root.iter("dt")), root.iter("dd")))
+    assert "random directions of equal covariance: they share" in rows["Strongest null"].text
+    assert "above 5 points" in rows["Criterion, fixed beforehand"].text
+    assert rows["Our forecast that it holds"].text.startswith("70 %")
+    assert {"Units", "Random directions"} <= rows.keys()
 
 
 def test_a_small_sample_has_students_interval():
