@@ -7,6 +7,7 @@ on the page is typed but the words around it.
 import datetime
 import json
 import operator
+import re
 from pathlib import Path
 
 import matplotlib
@@ -21,6 +22,7 @@ from hblib import figures
 COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 COMPARISONS["=="] = operator.eq
 FLOOR = "floor: "
+RATIO = re.compile(r"(.+): times ([^']+)")  # of speeds: ours over a peer's
 
 
 def results(root):
@@ -57,11 +59,23 @@ def requirement(required):
     return f"{signs[sign]} {number(float(bound))}"
 
 
+def in_words(row):
+    """What a ratio of speeds says, as a sentence; anything else as it is called."""
+    ratio = RATIO.fullmatch(row["what"])
+    if ratio is None or row["measured"] is None:
+        return row["what"]
+    case, peer = ratio.groups()
+    peer = {"by definition": "the definition as written"}.get(peer, peer)
+    if row["measured"] >= 1:
+        return f"{case}: {peer} takes {number(row['measured'])} times as long as ours"
+    return f"{case}: ours takes {number(1 / row['measured'])} times as long as {peer}"
+
+
 def required_rows(result):
     """Rows of the table of what was required: what, required, measured, met or not in words."""
     return [
         [
-            row["what"],
+            in_words(row),
             requirement(row["required"]),
             number(row["measured"]),
             outcome(row["required"], row["measured"]),
