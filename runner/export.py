@@ -16,7 +16,7 @@ from hblib.claims import Record
 from hblib.claims import _effects as effects
 from runner.standing import Standing
 
-REGISTERED = ("statistic", "criterion", "null", "worthwhile", "levels", "control", "as_mended",
+REGISTERED = ("statistic", "criterion", "null", "worthwhile", "levels", "n", "control", "as_mended",
               "verdict_if_met", "caveat", "forecast")  # fmt: skip
 
 

@@ -132,6 +132,11 @@ def _problems(register, chapters, found, unread) -> list[str]:
             )
         elif fault := _fault(record):
             problems.append(f"{record.id}: {record.verdict}, {fault}")
+        elif "n" in entry and record.found.n != entry["n"]["units"]:
+            problems.append(
+                f"{record.id}: measured on {record.found.n} {entry['n']['of']}, registered for "
+                f"{entry['n']['units']}"
+            )
     checked = {record.id for _, record in found}
     for id, entry in register.items():
         if entry["chapter"] in chapters and id not in checked and not unread:
@@ -145,6 +150,8 @@ def _fault(record) -> str | None:
     if record.fault == "saturated":
         null, level = record.entry["null"]["statement"], record.levels["null"].estimate
         return f"the null ({null}) is at {level:.3g} and leaves no room for an effect"
+    if record.fault == "blind control":
+        return f"the claim's own numbers meet the criterion of its control ({control}) as well"
     if record.fault:
         return f"its control ({control}) came out as {record.control.estimate:.3g} every time"
     return None if outcome == "met" else f"its control ({control}) came out '{outcome}'"

@@ -39,9 +39,11 @@
   const write = (bets) => {
     try { localStorage.setItem(KEY, JSON.stringify(bets)); } catch { /* kept for this page only */ }
   };
-  let bets = read();
-  /* A bet is kept with what came out, so that other pages can score it. */
+  /* A bet is kept with what came out, so that other pages can score it; what came out may change. */
   const outcome = (card) => Number(card.dataset.verdict.startsWith("reproduced"));
+  const name = (card) => card.querySelector(".hb-claim__id").textContent;
+  let bets = read();
+  for (const card of effects) if (bets[name(card)]) bets[name(card)][1] = outcome(card);
   const brier = (placed) =>
     placed.reduce((sum, [chance, came]) => sum + (chance - came) ** 2, 0) / placed.length;
   const score = () => {
@@ -53,7 +55,7 @@
   const said = el("span", { role: "status" }, score());
 
   const cover = (card) => {
-    const id = card.querySelector(".hb-claim__id").textContent;
+    const id = name(card);
     if (bets[id] || card.querySelector(".hb-bet")) return;
     card.open = false;
     card.classList.add("hb-claim--covered");
@@ -89,6 +91,7 @@
     button.addEventListener("click", () => {
       const on = button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
+      document.body.classList.toggle("hb-betting", on);
       effects.forEach(on ? cover : uncover);
     });
     effects[0].closest(".cell").before(el("p", { class: "hb-bets" }, button, " ", said));

@@ -50,7 +50,7 @@ def _numbers_html(record: Record) -> str:
     """The number that settles a claim beside its null, or else beside its control."""
     (low, high), entry = record.found.interval, record.entry
     if record.levels is not None:
-        share = entry["levels"]["unit"] == "share"
+        share = entry["levels"]["unit"] in effects.SHARES
         scale, percent, points = (100, " %", " points") if share else (1, "", "")
 
         def said(x, sign=""):
@@ -72,6 +72,9 @@ def _card_rows(record: Record) -> list[tuple[str, str]]:
     """Label and HTML of each row of a card, in reading order."""
     entry, outcomes = record.entry, record.outcomes
     rows = [("Measured", text_to_html(entry["statistic"]))]
+    if "n" in entry:
+        units = f"{entry['n']['units']} {entry['n']['of']}"
+        rows.append(("Independent units, fixed beforehand", html.escape(units)))
     if "null" in entry:
         null = f"{text_to_html(entry['null']['statement'])}: {text_to_html(entry['null']['why'])}"
         rows.append(("Strongest null", null))

@@ -4,17 +4,21 @@ An **effect** of the second edition registers, besides what every claim does,
 
 - ``null``: the strongest baseline, in words, and why it is the strongest;
 - ``worthwhile``: the smallest effect worth having;
-- ``levels``: what the two numbers are called, and their unit;
-- a criterion of the kind ``contrast``, about *measured minus null*.
+- ``levels``: what the two numbers are called, their unit, and whether they come in pairs;
+- ``n``: how many independent units, and of what, so that nobody stops when it pleases;
+- a criterion of the kind ``contrast``, about *measured minus null*;
+- of which of the two, level or contrast, its control is the same measurement.
 
 The chapter passes both samples, and the contrast is judged as a region of practical equivalence
 asks for [1]_: *met* where the whole interval lies beyond the smallest effect worth having, *not
 met* where the whole interval falls short of it, *undecided* in between. For ``direction: none`` the
 statement is that there is no such effect: two one-sided tests at 5 %.
 
-Two faults make an outcome invalid, however large the contrast is. A **saturated** null leaves no
-room: more than four in five of what it measures pass already, or it meets the registered ``bar`` by
-itself. A **constant control** came out the same every time, so it could not have failed.
+Three faults make an outcome invalid, however large the contrast is. A **saturated** null leaves no
+room: it is a pass rate above four in five, or a share with less room than the smallest effect worth
+having, or it meets the registered ``bar`` by itself. A **constant control** came out the same every
+time, so it could not have failed. A **blind control** has a criterion that the claim's own numbers
+meet as well.
 
 References
 ----------
@@ -38,7 +42,11 @@ if TYPE_CHECKING:
 
 SMALL = 20  # units below which a bootstrap interval is too narrow
 SATURATED = 0.8  # share of the null that may pass a bar, at most
-UNITS = ("share", "number")
+MOST_WORTHWHILE = 0.25  # of a share: a larger "smallest effect" would let everything be equivalent
+SAME = 1e-9  # relative width below which all values count as equal
+UNITS = ("pass rate", "share", "number")
+SHARES = UNITS[:2]
+SCALES = ("level", "contrast")
 DIRECTIONS = ("above", "below", "none")
 AGGREGATES = ("mean", "median")
 
@@ -79,10 +87,39 @@ def validate(entry: Mapping, where: str) -> None:
         )
     criteria.check_keys(entry["null"], {"statement", "why"}, set(), f"{where}: 'null'")
     criteria.check_keys(
-        entry["levels"], {"measured", "null", "unit"}, {"bar"}, f"{where}: 'levels'"
+        entry["levels"], {"measured", "null", "unit", "paired"}, {"bar"}, f"{where}: 'levels'"
     )
-    texts = [("null", "statement"), ("null", "why"), ("levels", "measured"), ("levels", "null")]
-    for part, field in texts:
+    criteria.check_keys(entry["n"], {"units", "of"}, set(), f"{where}: 'n'")
+    units = entry["n"]["units"]
+    if not isinstance(units, int) or isinstance(units, bool) or units < criteria.MIN_N:
+        raise ValueError(
+            f"{where}: 'units' of 'n' must be a whole number of at least {criteria.MIN_N}, got "
+            f"{units!r}"
+        )
+    if not isinstance(entry["levels"]["paired"], bool):
+        raise ValueError(
+            f"{where}: 'paired' of 'levels' must be true or false, got "
+            f"{entry['levels']['paired']!r}"
+        )
+    control = entry["control"]
+    if control["of"] not in SCALES:
+        raise ValueError(
+            f"{where}: 'of' of 'control' must be one of {', '.join(SCALES)}, got {control['of']!r}"
+        )
+    if control["criterion"]["kind"] in ("exact", "ordering"):
+        raise ValueError(
+            f"{where}: the control of an effect must be able to come out otherwise, so its "
+            f"criterion cannot be of kind {control['criterion']['kind']!r}"
+        )
+    if entry["levels"]["unit"] in SHARES and worthwhile > MOST_WORTHWHILE:
+        raise ValueError(
+            f"{where}: 'worthwhile' of a share must be at most {MOST_WORTHWHILE}, got "
+            f"{worthwhile!r}"
+        )
+    for part, field in (
+        ("n", "of"), ("null", "statement"), ("null", "why"), ("levels", "measured"),
+        ("levels", "null"),
+    ):  # fmt: skip
         if not isinstance(entry[part][field], str) or not entry[part][field].strip():
             raise ValueError(f"{where}: '{field}' of '{part}' must be words")
     if entry["levels"]["unit"] not in UNITS:
@@ -120,10 +157,9 @@ def measure(
 ) -> tuple[Finding, dict[str, Finding]]:
     """Sum up an effect: the contrast, and what it is the contrast of.
 
-    Samples of one length are pairs: row i of both belongs to the same network, corpus or draw.
-    Samples of different lengths are compared as independent ones (Welch). What was measured several
-    times in one unit, such as the layers of one network, comes as a row, and only the row's mean
-    counts.
+    In pairs, row i of both samples belongs to the same network, corpus or draw. Otherwise they are
+    compared as independent ones (Welch). What was measured several times in one unit, such as the
+    layers of one network, comes as a row, and only the row's mean counts.
 
     Parameters
     ----------
@@ -148,16 +184,40 @@ def measure(
     level = 1 - 2 * criteria.ALPHA if criterion["direction"] == "none" else criteria.LEVEL
     levels = {"measured": interval(x, aggregate, criteria.LEVEL),
               "null": interval(y, aggregate, criteria.LEVEL)}  # fmt: skip
-    if len(x) == len(y):
+    if entry["levels"]["paired"]:
+        if len(x) != len(y):
+            raise ValueError(
+                f"{id} is registered as a comparison in pairs, got {len(x)} measured values and "
+                f"{len(y)} of the null"
+            )
         contrast = interval(x - y, aggregate, level)
         kind = f"{contrast.interval_kind} of {len(x)} paired differences"
         return Finding(contrast.estimate, contrast.interval, kind, contrast.n), levels
     if aggregate != "mean":
         raise ValueError(
-            f"{id}: a contrast of medians needs pairs, got {len(x)} measured values and {len(y)} "
-            "of the null"
+            f"{id}: a contrast of medians needs pairs, and it is registered without"
         )
     return _welch(x, y, level), levels
+
+
+def measure_control(entry: Mapping, sample: ArrayLike) -> Finding:
+    """Sum up the control of an effect, with an interval that its size allows.
+
+    Raises
+    ------
+    ValueError
+        If the sample is not as the control's criterion wants it, or has too few values.
+    """
+    criterion, where = entry["control"]["criterion"], f"{entry['id']}: control"
+    found = criteria.measure(criterion, sample, where)
+    if found.n < criteria.MIN_N:
+        raise ValueError(
+            f"{where} has {found.n} values; at least {criteria.MIN_N} show that it can fail"
+        )
+    if criterion["aggregate"] not in AGGREGATES:
+        return found
+    level = 1 - 2 * criteria.ALPHA if criterion["kind"] == "equivalence" else criteria.LEVEL
+    return interval(np.asarray(sample, dtype=float), criterion["aggregate"], level)
 
 
 def interval(x: np.ndarray, aggregate: str, level: float) -> Finding:
@@ -179,17 +239,19 @@ def interval(x: np.ndarray, aggregate: str, level: float) -> Finding:
     """
     from scipy import stats  # takes seconds, and most of what reads records needs no interval
 
-    n = len(x)
-    if n >= SMALL or np.ptp(x) == 0:
+    n, estimate = len(x), float({"mean": np.mean, "median": np.median}[aggregate](x))
+    if np.ptp(x) <= SAME * np.abs(x).max():
+        return Finding(estimate, [estimate, estimate], f"all {n} values equal", n)
+    if n >= SMALL:
         estimate, ends, label = criteria.confidence_interval(x, aggregate, level)
         return Finding(estimate, list(ends), label, n)
     percent = f"{100 * level:.0f} % interval"
     if aggregate == "mean":
         ends = stats.ttest_1samp(x, 0).confidence_interval(level)
-        estimate, label = float(x.mean()), f"{percent} (Student's t)"
+        label = f"{percent} (Student's t)"
     else:
         ends = stats.quantile_test(x, p=0.5).confidence_interval(level)
-        estimate, label = float(np.median(x)), f"{percent} (exact, order statistics)"
+        label = f"{percent} (exact, order statistics)"
     low, high = (float(end) for end in ends)
     if not np.isfinite([low, high]).all():  # too few values for any order statistic to do
         low, high, label = float(x.min()), float(x.max()), f"range, too few values for a {percent}"
@@ -214,7 +276,7 @@ def settle(entry: Mapping, found: Finding) -> str:
         return criteria.settle(entry["criterion"], found)
     (low, high), least = found.interval, entry["worthwhile"]
     direction = entry["criterion"]["direction"]
-    if found.n < criteria.MIN_N:
+    if found.n < criteria.MIN_N or _constant(found):
         return "undecided"
     if direction == "none":
         if max(-low, high) < least:
@@ -234,31 +296,50 @@ def check_interval(contrast: Finding, where: str) -> None:
         )
 
 
-def fault(entry: Mapping, null: Finding, control: Finding) -> str | None:
+def fault(
+    entry: Mapping, contrast: Finding, levels: Mapping[str, Finding], control: Finding
+) -> str | None:
     """Say what makes an outcome worthless whatever the contrast is; None if nothing does.
 
     Parameters
     ----------
     entry : mapping
         The effect as registered.
-    null, control : Finding
+    contrast, control : Finding
+    levels : dict of str to Finding
+        ``measured`` and ``null``.
 
     Returns
     -------
-    {"saturated", "constant control"} or None
+    {"saturated", "constant control", "blind control"} or None
     """
-    direction, levels = entry["criterion"]["direction"], entry["levels"]
-    if levels["unit"] == "share" and direction != "none":
-        passing = null.estimate if direction == "above" else 1 - null.estimate
-        if passing > SATURATED:
-            return "saturated"
-    if "bar" in levels:
-        bar = {"kind": "bound", "aggregate": entry["criterion"]["aggregate"], **levels["bar"]}
-        if criteria.settle(bar, null) == "met":
-            return "saturated"
-    if control.n > 1 and control.interval[0] == control.interval[1]:
+    if _saturated(entry, levels["null"]):
+        return "saturated"
+    if _constant(control):
         return "constant control"
+    own = levels["measured"] if entry["control"]["of"] == "level" else contrast
+    if criteria.settle(entry["control"]["criterion"], own) == "met":
+        return "blind control"
     return None
+
+
+def _saturated(entry: Mapping, null: Finding) -> bool:
+    direction, levels = entry["criterion"]["direction"], entry["levels"]
+    if levels["unit"] in SHARES:
+        room = {"above": 1 - null.estimate, "below": null.estimate}
+        least = min(room.values()) if direction == "none" else room[direction]
+        needed = 1 - SATURATED if levels["unit"] == "pass rate" else entry["worthwhile"]
+        if least < needed:
+            return True
+    if "bar" not in levels:
+        return False
+    bar = {"kind": "bound", "aggregate": entry["criterion"]["aggregate"], **levels["bar"]}
+    return criteria.settle(bar, null) == "met"
+
+
+def _constant(finding: Finding) -> bool:
+    low, high = finding.interval
+    return finding.n > 1 and high - low <= SAME * max(abs(low), abs(high), SAME)
 
 
 def _units(sample: ArrayLike, where: str) -> np.ndarray:
@@ -295,4 +376,4 @@ def _is_number(value: object) -> bool:
 
 
 def _words(value: float, unit: str) -> str:
-    return f"{100 * value:.3g} points" if unit == "share" else f"{value:.3g}"
+    return f"{100 * value:.3g} points" if unit in SHARES else f"{value:.3g}"

@@ -15,10 +15,11 @@ verdict                         when
 ``invalid``                     the control did not come out as registered, whatever the rest
 ``invalid: saturated``          the null passes by itself and leaves no room for an effect
 ``invalid: constant control``   the control came out the same every time, so it could not fail
+``invalid: blind control``      the claim's own numbers meet the control's criterion as well
 ==============================  =================================================================
 
-The last two concern effects of the second edition (`hblib.claims._effects`), to whose check belongs
-what the strongest null gave: ``claims.check(id, measured, null=..., control=...)``.
+The last three concern effects of the second edition (`hblib.claims._effects`). To their check
+belongs what the strongest null gave: ``claims.check(id, measured, null=..., control=...)``.
 
 A notebook stores of a `Record` what was found and a hash of what was registered, and no verdict:
 that is derived, by `Record.verdict` alone, whenever a record is read.
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MIME = mime("claim")
-VERDICTS = ("reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid",
-            "invalid: saturated", "invalid: constant control")  # fmt: skip
+VERDICTS = (
+    "reproduced", "reproduced with a caveat", "corrected", "refuted", "open", "invalid",
+    "invalid: saturated", "invalid: constant control", "invalid: blind control",
+)  # fmt: skip
 NOT_TESTED = "not yet tested"
 
 _PARTS = ("found", "control", "mended")
@@ -96,7 +99,7 @@ class Record:
         """What makes the outcome worthless besides a control that failed, or None."""
         if self.levels is None:
             return None
-        return effects.fault(self.entry, self.levels["null"], self.control)
+        return effects.fault(self.entry, self.found, self.levels, self.control)
 
     @property
     def verdict(self) -> str:
@@ -122,6 +125,7 @@ class Record:
         }
         if self.levels is not None:
             stored["levels"] = {name: asdict(level) for name, level in self.levels.items()}
+            stored["forecast"] = self.entry["forecast"]
         return stored
 
     @classmethod
@@ -135,7 +139,7 @@ class Record:
             something else was registered.
         """
         fields = {"id", "registered", "note", *_PARTS}
-        criteria.check_keys(data, fields, {"levels"}, "claim record")
+        criteria.check_keys(data, fields, {"levels", "forecast"}, "claim record")
         if not isinstance(data["id"], str) or data["id"] not in register:
             raise ValueError(f"{data['id']}: checked in a notebook but not registered")
         entry = register[data["id"]]
@@ -156,6 +160,11 @@ class Record:
             stored = data["levels"]
             levels = {name: _finding(stored[name], f"{data['id']}: {name}") for name in names}
             effects.check_interval(findings["found"], data["id"])
+            if data.get("forecast") != entry["forecast"]:
+                raise ValueError(
+                    f"{data['id']}: its forecast was {data.get('forecast')} when it was measured "
+                    f"and is {entry['forecast']} in the register; it is not changed afterwards"
+                )
         return cls(entry=entry, note=data["note"], levels=levels, **findings)
 
     def __repr__(self) -> str:
@@ -243,12 +252,14 @@ def check(
 
     if contrast:
         found, levels = effects.measure(entry, measured, null)
+        controlled = effects.measure_control(entry, control)
     else:
         found, levels = measure(entry, measured, "measured"), None
+        controlled = measure(entry["control"], control, "control")
     record = Record(
         entry=dict(entry),
         found=found,
-        control=measure(entry["control"], control, "control"),
+        control=controlled,
         mended=None if mended is None else measure(entry["as_mended"], mended, "mended"),
         note=note,
         levels=levels,

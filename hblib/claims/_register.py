@@ -34,7 +34,7 @@ EDITIONS = (1, 2)
 _REQUIRED = {"id", "chapter", "source", "kind", "edition", "statement", "statistic", "criterion",
              "control"}  # fmt: skip
 _OPTIONAL = {"verdict_if_met", "caveat", "as_mended", "corollary_of", "replication"}
-_OF_EFFECTS = {"null", "worthwhile", "levels", "forecast"}
+_OF_EFFECTS = {"null", "worthwhile", "levels", "n", "forecast"}
 _SOURCES = ("000", "001", "002", "003", "004", "ext")
 
 
@@ -127,8 +127,9 @@ def _validated(entry: dict, where: str) -> dict:
         raise ValueError(f"{where}: a mended effect is a claim of its own, so register it as one")
     settled = entry["criterion"] is not None
     control = entry["control"]
+    fields = (["criterion"] if settled else []) + (["of"] if second else [])
     for name, part, keys in (
-        ("control", control, {"statement"} | ({"criterion"} if settled else set())),
+        ("control", control, {"statement", *fields}),
         ("as_mended", entry.get("as_mended"), {"statement", "statistic", "criterion"}),
     ):
         if part is None and name != "control":
@@ -141,6 +142,8 @@ def _validated(entry: dict, where: str) -> dict:
     for name, text in texts:
         if not isinstance(text, str) or not text.strip():
             raise ValueError(f"{where}: '{name}' must be a sentence, got {text!r}")
+    if second and not settled:
+        raise ValueError(f"{where}: an effect is registered with its criterion")
     if not settled:
         if extra := entry.keys() & {"verdict_if_met", "caveat", "as_mended"}:
             raise ValueError(f"{where}: {', '.join(sorted(extra))} without a criterion")
@@ -214,7 +217,8 @@ def registered_hash(entry: Mapping) -> str:
         fixed["as_mended"] = {k: v for k, v in fixed["as_mended"].items() if k != "statement"}
     if judged_by_contrast(entry):
         fixed |= {"worthwhile": entry["worthwhile"], "null": entry["null"]["statement"]}
-        fixed["levels"] = {k: entry["levels"].get(k) for k in ("unit", "bar")}
+        fixed["levels"] = {k: entry["levels"].get(k) for k in ("unit", "paired", "bar")}
+        fixed["n"] = entry["n"]
     text = json.dumps(fixed, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,6 +1,7 @@
 """Effects of the second edition: contrasts with a null, saturation, seeds, replications."""
 
 from copy import deepcopy
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -25,15 +26,19 @@ ENTRY = {
         "why": "they share all that the units have but their axes",
     },
     "worthwhile": 0.05,
-    "levels": {"measured": "units", "null": "random directions", "unit": "share"},
+    "levels": {
+        "measured": "units", "null": "random directions", "unit": "pass rate", "paired": True,
+    },
+    "n": {"units": 6, "of": "networks"},
     "criterion": {"kind": "contrast", "aggregate": "mean", "direction": "above"},
     "control": {
         "statement": "the same with shuffled labels",
-        "criterion": {"kind": "bound", "aggregate": "mean", "below": 0.3},
+        "criterion": {"kind": "bound", "aggregate": "mean", "below": 0.15},
+        "of": "level",
     },
     "verdict_if_met": "reproduced",
     "forecast": 0.7,
-}
+}  # fmt: skip
 CONTROL = [0.1, 0.12, 0.08, 0.1, 0.11, 0.09]
 NULL = np.array([0.28, 0.30, 0.26, 0.29, 0.27, 0.28])
 
@@ -79,6 +84,12 @@ def test_a_bar_that_most_nulls_pass_decides_nothing():
     assert check(null + 0.1, null).verdict == "invalid: saturated"
     low = toward("below")
     assert check(NULL - 0.2, NULL - 0.15, registered=low).verdict == "invalid: saturated"
+    # Of a share that is no pass rate only room for the effect is asked.
+    share = entry(levels=ENTRY["levels"] | {"unit": "share"})
+    assert check(shifted(0.7), null, registered=share).verdict == "reproduced"
+    assert check(shifted(0.7), NULL + 0.69, registered=share).verdict == "invalid: saturated"
+    level = toward("none", levels=ENTRY["levels"] | {"unit": "share"})
+    assert check(shifted(0.7), NULL + 0.7, registered=level).verdict == "invalid: saturated"
     with_bar = entry(levels=ENTRY["levels"] | {"bar": {"above": 0.2}})
     assert check(shifted(0.1), registered=with_bar).verdict == "invalid: saturated"
     assert check(shifted(0.1)).verdict == "reproduced"
@@ -86,7 +97,30 @@ def test_a_bar_that_most_nulls_pass_decides_nothing():
 
 def test_a_control_that_cannot_fail_is_none():
     assert check(shifted(0.1), control=[0.0] * 6).verdict == "invalid: constant control"
+    nearly = [0.1] * 5 + [0.1 + 1e-14]
+    assert check(shifted(0.1), control=nearly).verdict == "invalid: constant control"
+    with pytest.raises(ValueError, match="control has 3 values; at least 6"):
+        check(shifted(0.1), control=[0.1, 0.2, 0.3])
     assert check(shifted(0.1), control=np.add(CONTROL, 0.5)).verdict == "invalid"
+
+
+def test_a_control_that_the_claim_itself_would_pass_is_blind():
+    blind = ENTRY["control"] | {"criterion": {"kind": "bound", "aggregate": "mean", "below": 0.9}}
+    registered = entry(control=blind)
+    assert check(shifted(0.1), registered=registered).verdict == "invalid: blind control"
+    of_contrast = ENTRY["control"] | {"of": "contrast"}  # below 0.15, as the contrast of 0.1 is
+    registered = entry(control=of_contrast)
+    assert check(shifted(0.1), registered=registered).verdict == "invalid: blind control"
+
+
+def test_a_contrast_that_never_varies_decides_nothing():
+    assert check(NULL + 0.1).verdict == "open"
+
+
+def test_small_controls_have_intervals_for_small_samples():
+    found = check(shifted(0.1)).control
+    expected = stats.ttest_1samp(CONTROL, 0).confidence_interval(0.95)
+    assert found.interval == pytest.approx(list(expected))
 
 
 def test_both_numbers_are_kept_beside_their_contrast():
@@ -142,14 +176,19 @@ def test_layers_of_one_network_count_once():
     assert check(layers, np.zeros((6, 3))).found.interval == pytest.approx(nested.interval)
 
 
-def test_samples_of_different_sizes_are_compared_as_independent():
+def test_samples_that_are_no_pairs_are_compared_as_independent():
+    apart = entry(levels=ENTRY["levels"] | {"paired": False})
     rng = np.random.default_rng(2)
     x, y = rng.normal(0.5, 0.02, 8), rng.normal(0.3, 0.05, 12)
-    found = check(x, y).found
+    found = check(x, y, registered=apart).found
     expected = stats.ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
     assert found.interval == pytest.approx(list(expected)) and "Welch" in found.interval_kind
-    medians = entry(criterion=ENTRY["criterion"] | {"aggregate": "median"})
-    with pytest.raises(ValueError, match="a contrast of medians needs pairs, got 8 .* and 12"):
+    same = check(x, y[:8], registered=apart).found  # whatever their lengths
+    assert "Welch" in same.interval_kind
+    with pytest.raises(ValueError, match="a comparison in pairs, got 8 .* and 12 of the null"):
+        check(x, y)
+    medians = apart | {"criterion": ENTRY["criterion"] | {"aggregate": "median"}}
+    with pytest.raises(ValueError, match="a contrast of medians needs pairs"):
         check(x, y, registered=medians)
 
 
@@ -169,7 +208,7 @@ def test_check_refuses(measured, null, message):
 
 
 def test_a_claim_without_a_null_takes_none():
-    theorem = {k: v for k, v in ENTRY.items() if k not in ("null", "worthwhile", "levels")}
+    theorem = {k: v for k, v in ENTRY.items() if k not in ("null", "worthwhile", "levels", "n")}
     theorem |= {"kind": "theorem", "criterion": {"kind": "exact", "value": 0}}
     with pytest.raises(ValueError, match="has no null in the register"):
         check([0, 0], [0, 0], registered=theorem)
@@ -195,6 +234,15 @@ THEOREM = {
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
+        ([entry(worthwhile=0.5)], "'worthwhile' of a share must be at most 0.25, got 0.5"),
+        ([entry(n={"units": 4, "of": "networks"})], "'units' of 'n' must be .* at least 6, got 4"),
+        ([entry(levels=ENTRY["levels"] | {"paired": "yes"})], "'paired' of 'levels' must be true"),
+        ([entry(control=ENTRY["control"] | {"of": "it"})], "'of' of 'control' must be one of"),
+        (
+            [entry(control=ENTRY["control"] | {"criterion": {"kind": "exact", "value": 0}})],
+            "must be able to come out otherwise, so its criterion cannot be of kind 'exact'",
+        ),
+        ([entry(criterion=None)], "missing field 'criterion'|unknown field|with its criterion"),
         ([entry(worthwhile=0)], "'worthwhile'.* must be a number above 0, got 0"),
         ([entry(forecast=1.5)], "'forecast'.* between 0 and 1, got 1.5"),
         ([entry(null={"statement": "none"})], "'null': missing field 'why'"),
@@ -203,7 +251,7 @@ THEOREM = {
         ([toward("up")], "'direction' must be one of above, below, none, got 'up'"),
         ([entry(criterion={"kind": "exact", "value": 1})], "criterion 'contrast': missing field"),
         ([{k: v for k, v in ENTRY.items() if k != "null"}], "missing field 'null'"),
-        ([entry(edition=1)], "unknown field 'forecast', 'levels', 'null', 'worthwhile'"),
+        ([entry(edition=1)], "unknown field 'forecast', 'levels', 'n', 'null', 'worthwhile'"),
         ([THEOREM | {"edition": 3}], "'edition' must be one of 1, 2, got 3"),
         ([THEOREM | {"corollary_of": "toy.other"}], "'corollary_of' must name a theorem"),
         (
@@ -231,6 +279,18 @@ def test_a_moved_threshold_draws_new_data_and_voids_the_old(tmp_path):
     assert len(seeds) == 3
     weaker = entry(null={**ENTRY["null"], "statement": "nothing"})
     assert registered_seed([weaker]) not in seeds
+
+
+def test_a_forecast_is_not_changed_after_measuring(tmp_path):
+    stored = check(shifted(0.1)).to_dict()
+    with pytest.raises(ValueError, match="its forecast was 0.7 when it was measured and is 0.9"):
+        claims.Record.from_dict(stored, written(tmp_path, entry(forecast=0.9)))
+
+
+def test_no_claim_is_added_under_the_rules_of_the_first_edition():
+    first = (Path(__file__).parent / "first_edition.txt").read_text(encoding="utf-8").split()
+    kept = [id for id, entry in claims.load_register().items() if entry["edition"] == 1]
+    assert set(kept) <= set(first), "a new claim has edition: 2"
 
 
 def test_prose_and_forecasts_change_neither_hash_nor_seed():

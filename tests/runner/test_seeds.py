@@ -12,7 +12,9 @@ SECOND = {k: v for k, v in ENTRY.items() if k != "criterion"} | {
     "edition": 2,
     "criterion": {"kind": "contrast", "aggregate": "mean", "direction": "above"},
     "null": {"statement": "another size", "why": "it is the only one"},
-    "levels": {"measured": "this", "null": "another", "unit": "number"},
+    "levels": {"measured": "this", "null": "another", "unit": "number", "paired": True},
+    "n": {"units": 6, "of": "draws"},
+    "control": ENTRY["control"] | {"of": "level"},
     "worthwhile": 0.5,
     "forecast": 0.5,
 }
