@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "html"
 NAME = "the-hidden-basis.pdf"
 DROP = "script, .headerlink, .hb-byline, .hb-cite, .hb-notes, .hb-doors, .copybtn"
-FOLDED = ".cell details"  # the code of figures and tables
+FOLDED = ".cell details:not(.hb-claim)"  # the code of figures and tables
 HEAD = """<!DOCTYPE html>
 <html lang="en" data-theme="light"><head><meta charset="utf-8"><title>{title}</title>
 {styles}</head><body>
