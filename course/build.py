@@ -26,7 +26,8 @@ from runner import execute
 OUT = Path("_build") / "course"
 # Pages about evidence need the whole book; the books of the course hold sheets only.
 LEFT_OUT = (
-    "hb_evidence", "hb_findings", "hb_ledger", "hb_reproductions", "hb_status", "hb_quiz",
+    "hb_editions", "hb_evidence", "hb_export", "hb_findings", "hb_ledger", "hb_presumes",
+    "hb_quiz", "hb_reproductions", "hb_status",
 )  # fmt: skip
 
 

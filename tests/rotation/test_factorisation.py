@@ -179,7 +179,7 @@ def test_gradient_descent_is_equivariant(instance):
     problem = Problem(M, error=kind, weights=weights, l2=0.05, tasks=tasks)
     A, B = start(rng, shape, k, scale=0.3)
     U = rotation.haar(k, rng, size=S, det=-1 if reflect else 1)
-    lr = 0.02 if kind == "poisson" else 0.1
+    lr = 0.002 if kind == "poisson" else 0.1  # the exponential of its rate soon overflows
     assert equivariance_defect(problem, A, B, U, n_steps=100, lr=lr).max() < 1e-11
     assert invariance_defect(problem, A, B, U).max() < 1e-12
 
