@@ -16,7 +16,7 @@ from scripts import PATIENCE
 LONG = """test_course test_site_visits test_setup test_fuzz_library test_optimisers test_execute
 test_sweep_faults test_cli test_embeddings test_doctests test_wheel test_site test_sweep test_warm
 test_notebooks test_captioner test_autoencoder test_ksvd test_fuzz_inputs""".split()
-# The same examples at every run: no test fails by chance in a change that has nothing to do with it.
+# The same examples at every run: no test fails by chance after a change that it does not concern.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
