@@ -302,10 +302,11 @@ def test_a_tolerance_far_beyond_a_signal_leaves_its_code_empty():
 def test_signals_without_contiguous_rows_are_coded_alike():
     X, D = problem(9)
     expected = sparse.batch_omp(X, D, 3).toarray()
-    np.testing.assert_array_equal(
-        sparse.batch_omp(np.asfortranarray(X), np.asfortranarray(D), 3).toarray(), expected
-    )
-    np.testing.assert_array_equal(sparse.batch_omp(X[::2], D, 3).toarray(), expected[::2])
+    columns = sparse.batch_omp(np.asfortranarray(X), np.asfortranarray(D), 3).toarray()
+    every_second = sparse.batch_omp(X[::2], D, 3).toarray()
+    # Other kernels of linear algebra may add in another order for another layout.
+    np.testing.assert_allclose(columns, expected, rtol=1e-12)
+    np.testing.assert_allclose(every_second, expected[::2], rtol=1e-12)
 
 
 def test_tensors_frames_whole_numbers_and_read_only_arrays_are_coded_alike():
