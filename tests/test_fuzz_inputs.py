@@ -23,9 +23,6 @@ from runner import cli, execute, ledger, page, parameters, sweep, tables
 # A book is made once; each example replaces the one file it is about.
 fuzzed = settings(
     max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

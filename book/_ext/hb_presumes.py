@@ -36,7 +36,7 @@ class Presumes(SphinxDirective):
         if known:
             verdicts = known.table.set_index("id")["verdict"].to_dict()
             report(presumed, verdicts, (self.env.docname, self.lineno))
-        content = nodes.container(classes=["hb-presumes"])
+        content = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, content)
         return content.children
 

@@ -170,7 +170,9 @@ class SweepStability(EvidenceDirective):
         if not known.sweeps:
             return [nodes.paragraph("", "No sweep has been committed yet.")]
         anchors = known.table.set_index("id")["anchor"]
-        return [
+        waiting = [title_of(path.stem) for path in known.chapters if path.stem not in known.sweeps]
+        said = f"Not swept in this edition yet: {'; '.join(waiting)}." if waiting else ""
+        return [nodes.paragraph("", said)] * bool(said) + [
             self.chapter(anchors, known.fragile, chapter, swept)
             for chapter, swept in known.sweeps.items()
         ]

@@ -144,10 +144,9 @@ def in_words(entry: Mapping) -> str:
             f"the 90 % interval of the {criterion['aggregate']} of {difference} lies within "
             f"± {least} (two one-sided tests at 5 %)"
         )
-    side = "above" if criterion["direction"] == "above" else "below \u2212"
-    joined = f"{side} {least}" if criterion["direction"] == "above" else f"{side}{least}"
+    bound = f"above {least}" if criterion["direction"] == "above" else f"below \u2212{least}"
     return (
-        f"the whole 95 % interval of the {criterion['aggregate']} of {difference} lies {joined}, "
+        f"the whole 95 % interval of the {criterion['aggregate']} of {difference} lies {bound}, "
         "the smallest effect worth having"
     )
 

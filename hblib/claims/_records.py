@@ -204,7 +204,7 @@ def check(
         (n_units, n_within), before anything is subtracted.
     null : array_like
         The same for the registered null; obligatory for an effect of the second edition. Row i
-        belongs to the unit of row i of `measured`, unless there are more or fewer.
+        belongs to the unit of row i of `measured` where the register says that they are paired.
     control : array_like
         The same for the registered control. Obligatory.
     mended : array_like

@@ -1,5 +1,6 @@
 """Effects of the second edition: contrasts with a null, saturation, seeds, replications."""
 
+from collections import Counter
 from copy import deepcopy
 from pathlib import Path
 from xml.etree import ElementTree
@@ -291,6 +292,19 @@ def test_no_claim_is_added_under_the_rules_of_the_first_edition():
     first = (Path(__file__).parent / "first_edition.txt").read_text(encoding="utf-8").split()
     kept = [id for id, entry in claims.load_register().items() if entry["edition"] == 1]
     assert set(kept) <= set(first), "a new claim has edition: 2"
+
+
+def test_the_readme_counts_what_is_registered():
+    entries = claims.load_register().values()
+    kinds = Counter(entry["kind"] for entry in entries)
+    corollaries = sum("corollary_of" in entry for entry in entries)
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    said = (
+        f"The register holds {len(entries)} claims: {kinds['theorem']} theorems, {corollaries} of "
+        f"them corollaries of another, {kinds['example']} printed examples and {kinds['effect']} "
+        "effects."
+    )
+    assert said in " ".join(readme.split())
 
 
 def test_prose_and_forecasts_change_neither_hash_nor_seed():

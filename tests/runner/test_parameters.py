@@ -225,7 +225,7 @@ def test_a_misspelt_range_is_refused_in_one_sentence(declaration, message):
     assert "\n" not in str(error.value)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(
     words=st.lists(
         st.sampled_from(
