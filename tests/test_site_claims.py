@@ -64,3 +64,5 @@ def test_the_robustness_page_says_which_parameter_flips_a_verdict():
     assert found["parameters"]["rate"] == [(0.1, 3, 6), (1.0, 3, 6)]
     even = hb_status.flips(table[table["parameter"] == "rate"])
     assert even["sentence"] == "No single parameter decides it."
+    alone = hb_status.flips(table[:0])
+    assert alone == {"parameters": {}, "sentence": "Only one setting was tried."}

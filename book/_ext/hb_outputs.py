@@ -16,6 +16,7 @@ import posixpath
 
 from docutils import nodes
 from hb_evidence import evidence
+from hb_html import fill
 from myst_nb.core.render import MimeData, MimeRenderPlugin
 from PIL import Image
 from sphinx.transforms import SphinxTransform
@@ -54,12 +55,14 @@ def card(env, known, record):
     )
     head = record.entry.get("corollary_of")
     if head:
-        return (
-            f'<p class="hb-corollary" id="{claims.card_anchor(record.id)}" '
-            f'data-verdict="{record.verdict}"><strong class="hb-claim__verdict">{record.verdict}'
-            f"</strong> <code>{record.id}</code>, a corollary of "
-            f'<a href="#{claims.card_anchor(head)}"><code>{head}</code></a> '
-            f'(<a href="{ledger}#{claims.ledger_anchor(record.id)}">ledger</a>)</p>'
+        return fill(
+            "corollary.html",
+            id=record.id,
+            verdict=record.verdict,
+            anchor=claims.card_anchor(record.id),
+            head=head,
+            head_anchor=claims.card_anchor(head),
+            ledger=f"{ledger}#{claims.ledger_anchor(record.id)}",
         )
     standing = known.standings[record.id]
     corollaries = [

@@ -23,7 +23,6 @@ MAIN_PACKAGES = """
     numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book
     sphinx myst-nb
 """.split()
-MANY = 8  # values of a parameter that a table shows
 CLEAR = 0.34  # difference in the share held from which on a parameter is said to decide
 # What a page may be made from besides its own text.
 MADE_PAGES = (
@@ -209,19 +208,19 @@ class SweepStability(EvidenceDirective):
 
 def flips(table):
     """How often a verdict held at each value of each parameter, and which parameter flips it."""
+    if table.empty:
+        return {"parameters": {}, "sentence": "Only one setting was tried."}
     parameters = {
         name: list(rows[["value", "held", "of"]].itertuples(index=False, name=None))
         for name, rows in table.groupby("parameter", sort=False)
     }
-    for name in list(parameters):
-        if len(parameters[name]) > MANY:  # an axis rather than a choice: its ends and its middle
-            parameters[name] = parameters[name][:: max(1, len(parameters[name]) // MANY)]
-    name, values = next(iter(parameters.items()), ("", []))
-    if not values:
-        return {"parameters": parameters, "sentence": ""}
-    best = max(values, key=lambda one: one[1] / one[2])
-    worst = min(values, key=lambda one: one[1] / one[2])
-    if best[1] / best[2] - worst[1] / worst[2] < CLEAR:
+    name, values = next(iter(parameters.items()))  # the one that differs most
+
+    def share(one):
+        return one[1] / one[2]
+
+    best, worst = max(values, key=share), min(values, key=share)
+    if share(best) - share(worst) < CLEAR:
         sentence = "No single parameter decides it."
     else:
         sentence = (
