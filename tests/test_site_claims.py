@@ -64,5 +64,8 @@ def test_the_robustness_page_says_which_parameter_flips_a_verdict():
     assert found["parameters"]["rate"] == [(0.1, 3, 6), (1.0, 3, 6)]
     even = hb_status.flips(table[table["parameter"] == "rate"])
     assert even["sentence"] == "No single parameter decides it."
+    rare = pd.concat([table, pd.DataFrame([("seed", 9, 2, 2), ("seed", 1, 0, 6)],
+                                          columns=table.columns, dtype=object)])  # fmt: skip
+    assert "width" in hb_status.flips(rare)["sentence"]  # two settings of one seed are too few
     alone = hb_status.flips(table[:0])
     assert alone == {"parameters": {}, "sentence": "Only one setting was tried."}

@@ -23,6 +23,7 @@ MAIN_PACKAGES = """
     numpy scipy scikit-learn torch pandas matplotlib gensim sympy papermill dask nbval jupyter-book
     sphinx myst-nb
 """.split()
+ENOUGH = 4  # settings in which a value must have been tried to be compared with another
 CLEAR = 0.34  # difference in the share held from which on a parameter is said to decide
 # What a page may be made from besides its own text.
 MADE_PAGES = (
@@ -214,15 +215,21 @@ def flips(table):
         name: list(rows[["value", "held", "of"]].itertuples(index=False, name=None))
         for name, rows in table.groupby("parameter", sort=False)
     }
-    name, values = next(iter(parameters.items()))  # the one that differs most
 
     def share(one):
         return one[1] / one[2]
 
-    best, worst = max(values, key=share), min(values, key=share)
-    if share(best) - share(worst) < CLEAR:
+    ends = {}
+    for name, values in parameters.items():
+        tried = [one for one in values if one[2] >= ENOUGH]
+        if len(tried) > 1:
+            ends[name] = max(tried, key=share), min(tried, key=share)
+    spread = {name: share(best) - share(worst) for name, (best, worst) in ends.items()}
+    name = max(spread, key=spread.get, default=None)
+    if name is None or spread[name] < CLEAR:
         sentence = "No single parameter decides it."
     else:
+        best, worst = ends[name]
         sentence = (
             f"It depends on {name} most: held in {best[1]} of {best[2]} settings at {best[0]}, in "
             f"{worst[1]} of {worst[2]} at {worst[0]}."
