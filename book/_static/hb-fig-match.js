@@ -1,5 +1,6 @@
-/* Two explorable figures of the chapter on subspace match; loaded after hb-fig.js.
+/* Three explorable figures of the chapter on subspace match; loaded after hb-fig.js.
 
+   planes         two layers of two units whose spans cross in a line; shift and turn them
    match-curve    a tolerance moved along the curve of maximum matching similarity of two layers
    johnson-222    two networks of 2-2-2 units with weights to edit; everything recomputed here   */
 (() => {
@@ -47,6 +48,137 @@
 
   const number = (v) => (Math.abs(v - Math.round(v)) < TINY ? String(Math.round(v)) : v.toFixed(2))
     .replace("-", "\u2212");
+
+  /* Linear CKA of two sets of activation vectors. */
+  const lessMean = (v) => { const m = v.reduce((a, b) => a + b, 0) / v.length; return v.map((x) => x - m); };
+  const cka = (X, Y) => {
+    const [A, B] = [X, Y].map((side) => side.map(lessMean));
+    const squares = (P, Q) => P.flatMap((p) => Q.map((q) => dot(p, q) ** 2)).reduce((a, b) => a + b, 0);
+    return squares(A, B) / Math.sqrt(squares(A, A) * squares(B, B));
+  };
+
+  /* ---- planes -----------------------------------------------------------------------------------
+     data: X and Y, activation vectors of the two units of either layer (unit x input); basis, three
+     orthonormal vectors that span them all: the common output, the third direction, the vector of
+     ones; epsilon, the tolerance.                                                                 */
+  window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
+    const state = { yaw: -0.5, pitch: 0.4, angle: 0, centred: false, epsilon: data.epsilon };
+    const NAMES = [["h\u2081", "h\u2082"], ["k\u2081", "k\u2082"]];
+    const SIZE = 118, UNIT = 66, RIM = 1.55;
+    const within = (v) => data.basis.map((b) => dot(b, v));
+    const layers = () => [data.X, data.Y].map((side) => {
+      const [a, b] = state.centred ? side.map(lessMean) : side;
+      const [c, s] = [Math.cos((state.angle * Math.PI) / 180), Math.sin((state.angle * Math.PI) / 180)];
+      return [a.map((x, i) => c * x + s * b[i]), b.map((x, i) => c * x - s * a[i])];
+    });
+    const project = ([x, y, z]) => {
+      const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
+      return [UNIT * (cy * x + sy * y), 26 - UNIT * (cp * z + sp * (-sy * x + cy * y))];
+    };
+    const space = svg("svg", { viewBox: `${-SIZE} ${-SIZE} ${2 * SIZE} ${2 * SIZE}`, class: "hb-space", role: "application",
+      tabindex: "0", "aria-label": "The spans of two layers as two planes in space. Arrow keys turn the view." });
+    const line = (attributes) => { const node = svg("line", attributes); space.append(node); return node; };
+    const place = (node, [x1, y1], [x2, y2]) => build(node, { x1, y1, x2, y2 });
+    const build = (node, attributes) => {
+      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+      return node;
+    };
+    const sheets = [1, 2].map((n) => {
+      const node = svg("polygon", { "fill-opacity": 0.16, "stroke-width": 1 });
+      node.style.fill = node.style.stroke = `var(--hb-u${n})`;
+      space.append(node);
+      return node;
+    });
+    const ones = line({ stroke: "var(--hb-line)", "stroke-dasharray": "2 3" });
+    const common = line({ "stroke-width": 2.5, stroke: "var(--pst-color-text-base)" });
+    const words = ["common output", "mean"].map((text) => {
+      const node = svg("text", { class: "tick", "text-anchor": "middle" }, text);
+      space.append(node);
+      return node;
+    });
+    const arrows = NAMES.map((pair, s) => pair.map((name) => {
+      const shaft = line({ "stroke-width": 2.2, stroke: `var(--hb-u${s + 1})` });
+      const tip = svg(s ? "rect" : "circle", { "stroke-width": 2, ...(s ? { width: 8, height: 8 } : { r: 4.5 }) });
+      tip.style.stroke = `var(--hb-u${s + 1})`;
+      const label = svg("text", { class: `name u${s + 1}` }, name);
+      space.append(tip, label);
+      return { shaft, tip, label };
+    }));
+
+    const share = el("p", { class: "hb-title", "aria-live": "polite" });
+    const notes = [0, 1, 2].map(() => el("p", { class: "hb-note" }));
+    const draw = () => {
+      const sides = layers();
+      const zero = project([0, 0, 0]);
+      const thresholds = critical(...sides);
+      sides.forEach((side, s) => {
+        const [a, b] = basis(side.map(within));
+        const rim = [...Array(48).keys()].map((i) => {
+          const [c, d] = [RIM * Math.cos((i * Math.PI) / 24), RIM * Math.sin((i * Math.PI) / 24)];
+          return project(a.map((x, j) => c * x + d * b[j])).map((x) => x.toFixed(1)).join(",");
+        });
+        sheets[s].setAttribute("points", rim.join(" "));
+        side.forEach((v, i) => {
+          const { shaft, tip, label } = arrows[s][i];
+          const [x, y] = project(within(v));
+          const inside = thresholds[s][i] <= state.epsilon + TINY;
+          place(shaft, zero, [x, y]);
+          build(tip, s ? { x: x - 4, y: y - 4 } : { cx: x, cy: y });
+          tip.style.fill = inside ? `var(--hb-u${s + 1})` : "var(--pst-color-on-background)";
+          build(label, { x: x + (x < 0 ? -17 : 7), y: y + (s ? 10 : -4) });
+        });
+      });
+      place(common, project([-RIM, 0, 0]), project([RIM, 0, 0]));
+      place(ones, zero, project([0, 0, 1.35]));
+      [[RIM, 0, 0], [0, 0, 1.35]].forEach((at, i) => {
+        const [x, y] = project(at);
+        build(words[i], { x: Math.max(-78, Math.min(78, x)), y: y + (i ? -4 : 13) });
+      });
+      const matched = thresholds.flatMap((side, s) => side.flatMap((c, i) => (c <= state.epsilon + TINY ? [NAMES[s][i]] : [])));
+      share.textContent = `Maximum match: ${(matched.length / 4).toFixed(2)}`;
+      notes[0].textContent = matched.length ? `${matched.join(", ")} match (filled tips).` : "No unit matches (no tip is filled).";
+      notes[1].textContent = `Linear CKA: ${cka(...sides).toFixed(2)}`;
+      notes[2].textContent = "The outputs are equal throughout: each read-out undoes the shift and the turn.";
+    };
+    const turn = slider("Turn both layers", { min: 0, max: 90, step: 1, value: 0,
+      show: (v) => `${v} degrees` }, (v) => {
+      state.angle = v;
+      rotate.setAttribute("aria-pressed", String(v === 45));
+      draw();
+    });
+    const centre = el("button", { type: "button", "aria-pressed": "false" }, "Centre");
+    const rotate = el("button", { type: "button", "aria-pressed": "false" }, "Rotate");
+    centre.addEventListener("click", () => {
+      state.centred = !state.centred;
+      centre.setAttribute("aria-pressed", String(state.centred));
+      draw();
+    });
+    rotate.addEventListener("click", () => turn.set(state.angle === 45 ? 0 : 45));
+    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.95, step: 0.05, value: data.epsilon,
+      show: (v) => v.toFixed(2) }, (v) => { state.epsilon = v; draw(); });
+
+    const look = (yaw, pitch) => {
+      state.yaw += yaw;
+      state.pitch = Math.max(-1.4, Math.min(1.4, state.pitch + pitch));
+      draw();
+    };
+    space.addEventListener("pointerdown", (event) => space.setPointerCapture(event.pointerId));
+    space.addEventListener("pointermove", (event) => {
+      if (event.buttons) look(0.01 * event.movementX, 0.01 * event.movementY);
+    });
+    const KEYS = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
+    space.addEventListener("keydown", (event) => {
+      if (!(event.key in KEYS)) return;
+      event.preventDefault();
+      look(...KEYS[event.key]);
+    });
+    const panel = (...children) => el("div", { class: "hb-panel" }, ...children);
+    stage.append(el("div", { class: "hb-panels" }, panel(space),
+      panel(share, ...notes, el("p", { style: "display: flex; gap: 0.6rem; margin: 0.8rem 0" }, centre, rotate),
+        turn.node, tolerance.node)));
+    turn.start();
+    tolerance.start();
+  });
 
   /* ---- match-curve ------------------------------------------------------------------------------
      data: epsilon, where to start; layers, a list of {name, raw: [x, y], centred: [x, y]}, where x
@@ -119,7 +251,7 @@
   /* ---- johnson-222 ------------------------------------------------------------------------------
      data: presets, a list of {name, W1, V1, W2, V2, inputs}: first- and second-layer weights of the
      two networks (W and V), 2 x 2, and the inputs, each a pair.                                   */
-  window.hbFig.register("johnson-222", (stage, data, { el, slider }) => {
+  window.hbFig.register("johnson-222", (stage, data, { el, svg, slider }) => {
     const choice = el("select", { "aria-label": "Start from" },
       ...data.presets.map((preset, i) => el("option", { value: i }, preset.name)));
     const titles = { W1: "network 1, first layer", W2: "network 1, second layer",
@@ -131,6 +263,8 @@
       return el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, titles[name]),
         ...fields[name].map((row) => el("div", { style: "display: flex; gap: 0.3rem; margin-bottom: 0.3rem" }, ...row)));
     });
+    const picture = svg("svg", { viewBox: "-30 -118 166 150", role: "img", style: "max-width: 20rem",
+      "aria-label": "Hidden activation vectors of both networks as arrows: across on the first input, up on the second" });
     const found = el("div", { "aria-live": "polite" });
     const sheet = el("div", { class: "hb-table", role: "region", tabindex: 0, "aria-label": "Activations on every input" });
     let epsilon = 0;
@@ -149,7 +283,7 @@
       const nets = [activations(weights.W1, weights.W2, preset.inputs),
         activations(weights.V1, weights.V2, preset.inputs)];
       const [X, Y] = nets.map((net) => columns(net.hidden));
-      const heads = ["input", "h\u2081", "h\u2082", "out\u2081", "out\u2082", "h\u2081", "h\u2082", "out\u2081", "out\u2082"];
+      const heads = ["input", "h\u2081", "h\u2082", "out\u2081", "out\u2082", "k\u2081", "k\u2082", "out\u2081", "out\u2082"];
       sheet.replaceChildren(el("table", {},
         el("caption", {}, "A column is the activation vector of a neuron. Left network 1, right network 2."),
         el("thead", {}, el("tr", {}, ...heads.map((h, i) => el("th", { scope: "col" },
@@ -158,12 +292,30 @@
           el("th", { scope: "row", style: "white-space: nowrap" }, `(${a.map(number).join(", ")})`),
           ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
 
+      const reach = Math.max(1, ...[...X, ...Y].flat());
+      picture.replaceChildren(
+        svg("line", { class: "zero", x1: 0, x2: 110, y1: 0, y2: 0 }), svg("line", { class: "zero", x1: 0, x2: 0, y1: 0, y2: -110 }),
+        svg("text", { class: "tick", x: 110, y: 28, "text-anchor": "end" }, `on input (${preset.inputs[0].map(number).join(", ")})`),
+        svg("text", { class: "tick", x: -24, y: -110 }, `on input (${preset.inputs[1].map(number).join(", ")})`),
+        ...[X, Y].flatMap((side, s) => side.flatMap((v, j) => {
+          const [x, y] = v.map((value, i) => (i ? -100 : 100) * value / reach);
+          const [length, stroke] = [Math.hypot(x, y), `var(--hb-u${s + 1})`];
+          const back = length ? [(-12 * j * x) / length, (-12 * j * y) / length] : [0, 0]; /* equal arrows stay apart */
+          const across = length ? [(3 * (2 * s - 1) * y) / length, (3 * (1 - 2 * s) * x) / length] : [0, 0];
+          const tip = [x + back[0] + across[0], y + back[1] + across[1]];
+          const head = length ? Math.atan2(y, x) * 180 / Math.PI : 0;
+          return [svg("line", { x1: across[0], y1: across[1], x2: tip[0], y2: tip[1], stroke, "stroke-width": 2, "stroke-dasharray": s ? "6 3" : "none" }),
+            length ? svg("path", { d: "M-8-4 0 0-8 4Z", fill: stroke, transform: `translate(${tip.join(" ")}) rotate(${head})` })
+              : svg("circle", { cx: 4 * s, cy: -4 * j, r: 3, fill: stroke }),
+            svg("text", { class: `name u${s + 1}`, x: tip[0] + (s ? -14 : 4), y: tip[1] + (s ? -4 : 14) }, `${s ? "k" : "h"}${"\u2081\u2082"[j]}`)];
+        })));
+
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
       const same = nets[0].output.every((row, i) => row.every((v, j) => Math.abs(v - nets[1].output[i][j]) < TINY));
       const zero = nets[0].output.flat().every((v) => Math.abs(v) < TINY);
       const thresholds = critical(X, Y);
-      const matched = thresholds.map((side) => side.flatMap((c, i) => (c <= epsilon + TINY ? [`h${"\u2081\u2082"[i]}`] : [])));
+      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= epsilon + TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const share = (matched[0].length + matched[1].length) / 4;
       const smallest = Math.min(...thresholds.flat());
       const lines = [
@@ -188,7 +340,7 @@
 
     stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
       el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
-      sheet, tolerance.node, found);
+      picture, sheet, tolerance.node, found);
     load();
     tolerance.start();
   });

@@ -23,6 +23,7 @@ Examples
 1.0
 """
 
+from hblib.similarity._calibration import Calibrated, calibrate, one_position
 from hblib.similarity._similarity import (
     MEASURES,
     TRANSFORMATIONS,
@@ -55,9 +56,10 @@ from hblib.similarity._subspace_match import (
 )
 
 __all__ = [
-    "CriticalEpsilons", "MEASURES", "Match", "Measure", "TRANSFORMATIONS",
-    "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons", "debiased_cka",
-    "identification_accuracy", "is_match", "linear_cka", "linear_regression", "matching_curve",
-    "matching_similarity", "maximum_match", "minimal_match", "mutual_knn", "neuron_matching",
-    "procrustes_similarity", "pwcca", "rbf_cka", "rsa", "simple_matches", "svcca",
+    "Calibrated", "CriticalEpsilons", "MEASURES", "Match", "Measure", "TRANSFORMATIONS",
+    "calibrate", "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons",
+    "debiased_cka", "identification_accuracy", "is_match", "linear_cka", "linear_regression",
+    "matching_curve", "matching_similarity", "maximum_match", "minimal_match", "mutual_knn",
+    "neuron_matching", "one_position", "procrustes_similarity", "pwcca", "rbf_cka", "rsa",
+    "simple_matches", "svcca",
 ]  # fmt: skip
