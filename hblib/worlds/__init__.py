@@ -1,15 +1,15 @@
 """Worlds whose facts are known, so that what a network has learnt can be checked.
 
-Drawn faces with 46 factors, painted scenes with captions, speech of which every frame is labelled,
-and matrices of known rank; beside them real digits, faces and texts. `catalogue` has one line on
-each of them, and `load` gives any of them by name.
+Drawn faces with 46 factors, letters of 21 typefaces, painted scenes with captions, speech of which
+every frame is labelled, and matrices of known rank; beside them real digits, faces and texts.
+`catalogue` has one line on each of them, and `load` gives any of them by name.
 
 Examples
 --------
 >>> from hblib import worlds
 >>> list(worlds.catalogue())  # doctest: +NORMALIZE_WHITESPACE
-['digits', 'wikipedia', 'analogies', 'matrices', 'faces', 'scenes', 'speech', 'lfw_subset',
- 'olivetti', 'lfw', 'celeba']
+['digits', 'letters', 'wikipedia', 'analogies', 'matrices', 'faces', 'scenes', 'speech',
+ 'lfw_subset', 'olivetti', 'lfw', 'celeba']
 >>> worlds.catalogue()["digits"]
 'Handwritten digits: 1,797 images of 8 x 8 pixels in 17 grey levels, ten classes'
 >>> faces = worlds.load("faces", n=100, rng=0)
@@ -55,6 +55,7 @@ from hblib.worlds._formants import (
     synthesise,
     target_formants,
 )
+from hblib.worlds._letters import FACES, LETTERS, Face, Letters, draw_letters
 from hblib.worlds._load import load
 from hblib.worlds._pictures import gallery, montage, png_url, spatial_frequency, ssim
 from hblib.worlds._scene_painting import render_scenes
@@ -96,10 +97,12 @@ from hblib.worlds._texts import (
 __all__ = [
     "CAPTION_VOCABULARY",
     "CONSONANTS",
+    "FACES",
     "FACE_CORRELATIONS",
     "FACE_FACTORS",
     "FACE_SOURCES",
     "FRAME_MS",
+    "LETTERS",
     "N_BANDS",
     "PHONES",
     "PHONE_NAMES",
@@ -111,9 +114,11 @@ __all__ = [
     "Analogies",
     "Cooccurrence",
     "Digits",
+    "Face",
     "Faces",
     "Factor",
     "Facts",
+    "Letters",
     "Matrices",
     "Phone",
     "Scenes",
@@ -131,6 +136,7 @@ __all__ = [
     "draw_caption",
     "draw_face_factors",
     "draw_faces",
+    "draw_letters",
     "draw_matrices",
     "draw_phones",
     "draw_scenes",

@@ -28,6 +28,13 @@ SOURCES = {
         "file": "datasets/data/digits.csv.gz",
         "sha256": "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
     },
+    "letters": {
+        "title": "Printed letters",
+        "size": "as many as asked for, 28 x 28 pixels in grey, 21 typefaces with known attributes",
+        "source": "drawn by hblib with a seed, in the DejaVu, STIX and Computer Modern fonts that "
+        "matplotlib carries",
+        "licence": "MIT; the fonts have free licences of their own",
+    },
     **_texts.SOURCES,
     "matrices": {
         "title": "Matrices of known low rank",

@@ -8,12 +8,14 @@ from typing import Any
 from hblib._checks import choice
 from hblib.worlds._data import digits, draw_matrices
 from hblib.worlds._faces import FACE_SOURCES, draw_faces, load_faces
+from hblib.worlds._letters import draw_letters
 from hblib.worlds._scenes import draw_scenes
 from hblib.worlds._speech import draw_speech
 from hblib.worlds._texts import analogies, wikipedia_text
 
 _LOADERS = {
     "digits": digits,
+    "letters": draw_letters,
     "wikipedia": wikipedia_text,
     "analogies": analogies,
     "matrices": draw_matrices,
@@ -32,12 +34,13 @@ def load(name: str, **options: Any) -> Any:
     name : str
         A key of `catalogue`.
     **options
-        Passed on to what makes or reads the world: `digits`, `wikipedia_text`, `analogies`,
-        `draw_matrices`, `draw_faces`, `draw_scenes`, `draw_speech`; for photographs `load_faces`.
+        Passed on to what makes or reads the world: `digits`, `draw_letters`, `wikipedia_text`,
+        `analogies`, `draw_matrices`, `draw_faces`, `draw_scenes`, `draw_speech`; for photographs
+        `load_faces`.
 
     Returns
     -------
-    Digits, Text, Analogies, Matrices, Faces, Scenes or Speech
+    Digits, Letters, Text, Analogies, Matrices, Faces, Scenes or Speech
 
     Raises
     ------
