@@ -1,9 +1,10 @@
 """Stamps: whether a chapter's outputs still are what its code gives.
 
 A committed chapter carries a hash of everything that its outputs depend on: its code cells, the
-modules of `hblib` that they import (directly or through one another), what its entries in the
-register fix, the locked releases of the packages that all these import, the data that come with
-those modules, and the files that the notebook's metadata declare (``hblib: {data: [...]}``).
+modules of `hblib` that define the names they use (directly or through one another), what its
+entries in the register fix, the locked releases of the packages that all these import, the data
+that come with the rooms of those modules, and the files that the notebook's metadata declare
+(``hblib: {data: [...]}``). A room that gains a function makes nothing stale.
 
 Code is hashed as a syntax tree without comments, docstrings and annotations of functions, the
 register without its prose, and what only shows or judges a result is left out. A clearer sentence,
@@ -219,8 +220,7 @@ def _imported(tree, package):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join(filter(None, [*(parts if node.level else []), node.module]))
+            base = _base(node, package)
             names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return names
 
@@ -228,23 +228,104 @@ def _imported(tree, package):
 def _reached(cells, root):
     """Dotted name -> (path, tree) of all modules of the library that the cells reach."""
     found = {}
-    waiting = set().union(*(_imported(tree, "__main__") for tree in cells))
+    waiting = _needed(ast.Module([line for cell in cells for line in cell.body]), PACKAGE, root)
     while waiting:
         name = waiting.pop()
         parts = name.split(".")
-        if parts[0] != PACKAGE:
+        path = _file(root, parts)
+        if name in found or path is None:
             continue
-        # Importing a module runs the packages above it.
-        for depth in range(1, len(parts) + 1):
-            one = ".".join(parts[:depth])
-            path = _file(root, parts[:depth])
-            if one in found or path is None:
-                continue
-            tree = _module(path, path.stat().st_mtime_ns)
-            found[one] = path, tree
-            inside = one if path.name == "__init__.py" else one.rpartition(".")[0]
-            waiting |= _imported(tree, inside) - found.keys()
+        tree = _module(path, path.stat().st_mtime_ns)
+        found[name] = path, tree
+        inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        # Importing a module runs the packages above it, which matters where they do something.
+        above = {".".join(parts[:depth]) for depth in range(1, len(parts))}
+        waiting |= {package for package in above if _exports(package, root) is None}
+        waiting |= _needed(tree, inside, root)
     return dict(sorted(found.items()))
+
+
+def _needed(tree, package, root):
+    """Names of the library's modules that a syntax tree needs.
+
+    A room that only passes names on is no module that matters: whoever says ``room.name`` needs the
+    module that defines the name, and nothing else of the room. Where a room is used in any other
+    way, all of it is needed.
+    """
+    needed, rooms = set(), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = _base(node, package)
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                if alias.name == "*":
+                    needed.add(base)
+                elif _exports(name, root) is None:
+                    needed |= _defining(name, root)
+                else:
+                    rooms[alias.asname or alias.name] = name
+        elif isinstance(node, ast.Import):
+            needed |= {alias.name for alias in node.names}
+    before_a_dot = set()
+    for node in ast.walk(tree):  # from the outside in, so a name comes after its dot
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            before_a_dot.add(node.value)
+            if node.value.id in rooms:
+                needed |= _defining(f"{rooms[node.value.id]}.{node.attr}", root)
+        elif isinstance(node, ast.Name) and node.id in rooms and node not in before_a_dot:
+            needed.add(rooms[node.id])
+    return {name for name in needed if name.split(".")[0] == PACKAGE}
+
+
+def _defining(name, root):
+    """The modules that a dotted name stands for: itself, or where a room has it from."""
+    if _file(root, name.split(".")) is not None:
+        return {name}
+    room, _, last = name.rpartition(".")
+    exports = _exports(room, root)
+    if exports is None:
+        return {room} if room else set()
+    # What a room does not pass on is a variable of the same name as the room.
+    return _defining(exports[last], root) if last in exports else set()
+
+
+def _exports(name, root):
+    """Name -> where it comes from, of a package that only passes names on; else None.
+
+    Such a package holds imports, also those that only a type checker sees, names with underscores
+    (``__all__``, ``__version__``) and, to import late, ``__getattr__``.
+    """
+    path = root.joinpath(*name.split("."), "__init__.py")
+    if name.split(".")[0] != PACKAGE or not path.is_file():
+        return None
+    found = {}
+    for node in _module(path, path.stat().st_mtime_ns).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            inner = node.body
+        else:
+            inner = [node]
+        for line in inner:
+            if isinstance(line, ast.ImportFrom):
+                for alias in line.names:
+                    found[alias.asname or alias.name] = f"{_base(line, name)}.{alias.name}"
+            elif not _passes_on(line):
+                return None
+    return found
+
+
+def _passes_on(node):
+    """Whether a line of a package gives nothing but words, names and late imports."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Assign):
+        return all(isinstance(t, ast.Name) and t.id.startswith("_") for t in node.targets)
+    return isinstance(node, ast.FunctionDef) and node.name in ("__getattr__", "__dir__")
+
+
+def _base(node, package):
+    """The dotted name that a ``from ... import`` imports from; relative ones are of `package`."""
+    parts = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join(filter(None, [*(parts if node.level else []), node.module]))
 
 
 def _file(root, parts):
@@ -302,7 +383,7 @@ def _locked(packages, lock):
 
 def _data(notebook, root, modules):
     """Files that come with the modules and are no Python, and those that the notebook declares."""
-    packages = {path.parent for path in modules if path.name == "__init__.py"}
+    packages = {path.parent for path in modules}
     found = set()
     for path in (root / PACKAGE).rglob("*"):
         if path.suffix in _DATA and path.is_file():

@@ -10,10 +10,11 @@ wherever else it is shown.
 """
 
 from hblib.claims._cards import card_anchor, card_html, ledger_anchor, summary_html
+from hblib.claims._check import Summary, check, summary
 from hblib.claims._criteria import Finding, confidence_interval
 from hblib.claims._criteria import validate as validate_criterion
 from hblib.claims._outputs import Output, kind_of, mime, num, shown, stored, text_to_html, varying
-from hblib.claims._records import MIME, NOT_TESTED, VERDICTS, Record, Summary, check, summary
+from hblib.claims._records import MIME, NOT_TESTED, VERDICTS, Record
 from hblib.claims._register import REGISTER, load_register, registered_hash
 
 __all__ = [

@@ -68,10 +68,78 @@ def _numbers_html(record: Record) -> str:
     )
 
 
+def _aloud_html(record: Record) -> str:
+    """What an effect came to, as it would be said aloud."""
+    entry, (low, high) = record.entry, record.found.interval
+    share = entry["levels"]["unit"] in effects.SHARES
+    scale, percent, points = (100, " %", " points") if share else (1, "", "")
+
+    def said(x, sign=""):
+        return num(scale * x, f"{sign}.3g").__html__()
+
+    measured, null = (html.escape(entry["levels"][name]) for name in ("measured", "null"))
+    least = f"{scale * entry['worthwhile']:.3g}{points}"
+    none = entry["criterion"]["direction"] == "none"
+    counts = {
+        "above": f"A difference counts if it is above {least}",
+        "below": f"A difference counts if it is below \u2212{least}",
+        "none": f"Differences of less than {least} either way count as none",
+    }[entry["criterion"]["direction"]]
+    outcome = {
+        "met": "the whole interval is within that" if none else "the whole interval is beyond that",
+        "not met": "the whole interval is beyond that" if none else "no part of the interval is",
+        "undecided": "the interval lies on both sides of that, so this experiment cannot tell",
+    }[record.outcomes["found"]]
+    return (
+        f"Over {entry['n']['units']} {html.escape(entry['n']['of'])}, "
+        f"<em>{measured}</em> came to {said(record.levels['measured'].estimate)}{percent} and "
+        f"<em>{null}</em> to {said(record.levels['null'].estimate)}{percent}: a difference of "
+        f"{said(record.found.estimate, '+')}{points}, and with {90 if none else 95} % confidence "
+        f"one between {said(low, '+')} and {said(high, '+')}. {counts}; {outcome}."
+    )
+
+
+def _strip_html(record: Record) -> str:
+    """The interval of a contrast drawn over zero and the smallest effect worth having."""
+    entry, (low, high) = record.entry, record.found.interval
+    least, direction = entry["worthwhile"], entry["criterion"]["direction"]
+    scale = 100 if entry["levels"]["unit"] in effects.SHARES else 1
+    bounds = {"above": [least], "below": [-least], "none": [-least, least]}[direction]
+    ends = [low, high, 0, *bounds]
+    start, width = min(ends), (max(ends) - min(ends)) or 1
+
+    def at(x):
+        return f"{20 + 260 * (x - start) / width:.1f}"
+
+    def tick(x, label, dash=""):
+        return (
+            f'<line x1="{at(x)}" x2="{at(x)}" y1="4" y2="26" stroke="currentColor"{dash}/>'
+            f'<text x="{at(x)}" y="42" text-anchor="middle" font-size="13" fill="currentColor">'
+            f"{label}</text>"
+        )
+
+    # Zero stands without its label where that would run into another one.
+    close = min(abs(float(at(x)) - float(at(0))) for x in bounds) < 36
+    ticks = tick(0, "" if close else "0") + "".join(
+        tick(x, f"{scale * x:.3g}".replace("-", "\u2212"), ' stroke-dasharray="3 3"')
+        for x in bounds
+    )
+    return (
+        '<svg class="hb-interval" viewBox="0 0 300 46" width="300" height="46" role="img" '
+        'aria-label="The interval of the difference, over zero and, dashed, the smallest '
+        'difference that counts"><line x1="6" x2="294" y1="15" y2="15" stroke="currentColor" '
+        f'opacity="0.35"/>{ticks}<line class="hb-interval__range" x1="{at(low)}" x2="{at(high)}" '
+        'y1="15" y2="15" stroke="#0072b2" stroke-width="5"/><circle class="hb-interval__range" '
+        f'cx="{at(record.found.estimate)}" cy="15" r="5.5" fill="#0072b2"/></svg>'
+    )
+
+
 def _card_rows(record: Record) -> list[tuple[str, str]]:
     """Label and HTML of each row of a card, in reading order."""
     entry, outcomes = record.entry, record.outcomes
     rows = [("Measured", text_to_html(entry["statistic"]))]
+    if record.levels is not None:
+        rows.insert(0, ("In plain words", _aloud_html(record) + _strip_html(record)))
     if "n" in entry:
         units = f"{entry['n']['units']} {entry['n']['of']}"
         rows.append(("Independent units, fixed beforehand", html.escape(units)))

@@ -32,7 +32,7 @@ import scipy.sparse
 
 from hblib._checks import as_array, choice, generator, number, whole
 from hblib.words._embedding_kernels import count_neighbours
-from hblib.worlds._data import describe
+from hblib.worlds import _texts
 from hblib.worlds._texts import Cooccurrence, Text, numbered, wikipedia_text
 
 _PACKAGES = ("numpy", "scipy", "torch", "sklearn", "matplotlib")
@@ -42,7 +42,7 @@ _TEXT8_SHA256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e523
 _READER = "docstrings, NFC words, 1"
 
 CORPORA = {
-    "wikipedia": describe("wikipedia"),
+    "wikipedia": _texts.SOURCES["wikipedia"],
     "docstrings": {
         "title": "Docstrings of scientific Python packages",
         "size": "about 27,000 docstrings, 2.3 million running words with the locked versions",

@@ -17,16 +17,8 @@ Examples
 ((100, 48, 48, 3), 21)
 """
 
-from hblib.worlds._data import (
-    SOURCES,
-    Digits,
-    Matrices,
-    catalogue,
-    checksum,
-    describe,
-    digits,
-    draw_matrices,
-)
+from hblib.worlds._catalogue import SOURCES, catalogue, checksum, describe
+from hblib.worlds._data import Digits, Matrices, digits, draw_matrices
 from hblib.worlds._faces import (
     FACE_CORRELATIONS,
     FACE_FACTORS,

@@ -21,7 +21,6 @@ import numpy as np
 import scipy.special
 
 from hblib._checks import Randomness, as_array, choice, generator, whole
-from hblib.worlds._data import SOURCES
 from hblib.worlds._face_renderer import paint_faces
 
 if TYPE_CHECKING:
@@ -362,8 +361,39 @@ def _full_table(factors: pd.DataFrame | Mapping) -> dict[str, np.ndarray]:
 
 # Names of `load_faces`, and what stands under them.
 FACE_SOURCES = {
-    "generated": SOURCES["faces"],
-    **{name: SOURCES[name] for name in ("lfw_subset", "olivetti", "lfw", "celeba")},
+    "generated": {
+        "title": "Generated faces",
+        "size": "as many as asked for, in colour, with 46 known factors",
+        "source": "drawn by hblib with a seed",
+        "licence": "MIT",
+    },
+    "lfw_subset": {
+        "title": "A sample of Labeled Faces in the Wild",
+        "size": "100 faces of 25 x 25 pixels in grey",
+        "source": "G. B. Huang et al. (2007), University of Massachusetts Amherst, technical "
+        "report 07-49; the sample bundled with scikit-image",
+        "licence": "research use; the photographs belong to their makers",
+    },
+    "olivetti": {
+        "title": "Olivetti faces",
+        "size": "400 faces of 40 people, 64 x 64 pixels in grey",
+        "source": "AT&T Laboratories Cambridge (1992 to 1994); downloaded by scikit-learn, 4 MB, "
+        "with a checksum",
+        "licence": "research use, credit to AT&T Laboratories Cambridge",
+    },
+    "lfw": {
+        "title": "Labeled Faces in the Wild",
+        "size": "13,233 faces of 5,749 people, 125 x 125 pixels in colour",
+        "source": "G. B. Huang et al. (2007); downloaded by scikit-learn, 233 MB, with a checksum",
+        "licence": "research use; the photographs belong to their makers",
+    },
+    "celeba": {
+        "title": "CelebA",
+        "size": "202,599 faces of 10,177 people, 178 x 218 pixels in colour",
+        "source": "Z. Liu et al. (2015), Deep learning face attributes in the wild; downloaded by "
+        "torchvision, 1.4 GB, with a checksum",
+        "licence": "non-commercial research",
+    },
 }
 
 

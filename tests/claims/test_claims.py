@@ -16,7 +16,7 @@ from nbformat import v4
 from hblib import claims
 from hblib.claims import _criteria as criteria
 from hblib.claims import _outputs as outputs
-from hblib.claims import _records
+from hblib.claims import _check
 from runner import ledger
 
 pytestmark = pytest.mark.filterwarnings("error")  # a warning would end up in a chapter
@@ -612,7 +612,7 @@ def test_an_edited_outcome_in_a_notebook_is_refused(tmp_path, part, field):
 
 
 def test_summary_lists_the_chapter(monkeypatch):
-    monkeypatch.setattr(_records, "_checked", {})
+    monkeypatch.setattr(_check, "_checked", {})
     register = as_register(ENTRY, entry(id="toy.second"))
     toy(register=register)
     with pytest.raises(ValueError, match="registered for 02_toy but never checked: toy.second"):

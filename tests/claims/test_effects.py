@@ -142,6 +142,42 @@ def test_the_line_of_a_card_names_both_numbers():
     assert {"Units", "Random directions"} <= rows.keys()
 
 
+def card_rows(record):
+    root = ElementTree.fromstring(claims.card_html(record))
+    return dict(zip((dt.text for dt in root.iter("dt")), root.iter("dd")))
+
+
+@pytest.mark.parametrize(
+    ("direction", "by", "said"),
+    [
+        ("above", 0.10, "counts if it is above 5 points; the whole interval is beyond that"),
+        ("above", 0.02, "counts if it is above 5 points; no part of the interval is"),
+        ("above", 0.05, "on both sides of that, so this experiment cannot tell"),
+        ("below", -0.10, "below \u22125 points; the whole interval is beyond that"),
+        ("none", 0.0, "less than 5 points either way count as none; the whole interval is within"),
+        ("none", 0.10, "either way count as none; the whole interval is beyond that"),
+    ],
+)
+def test_a_card_reads_itself_aloud(direction, by, said):
+    row = card_rows(check(shifted(by), registered=toward(direction)))["In plain words"]
+    words = "".join(row.itertext())
+    assert words.startswith("Over 6 networks, units came to ")
+    assert f"{90 if direction == 'none' else 95} % confidence" in words and said in words
+
+
+@pytest.mark.parametrize(("direction", "by"), [("above", 0.1), ("below", -0.1), ("none", 0.0)])
+def test_the_interval_is_drawn_to_scale(direction, by):
+    record = check(shifted(by), registered=toward(direction))
+    drawing = next(dd for dd in card_rows(record)["In plain words"].iter("svg"))
+    ticks = {text.text: float(text.get("x")) for text in drawing.iter("text") if text.text}
+    (bar,) = (x for x in drawing.iter("line") if x.get("class") == "hb-interval__range")
+    known = {float(k.replace("\u2212", "-")): x for k, x in ticks.items()}
+    (one, at), (other, there) = sorted(known.items())[:2]
+    scale = (there - at) / (other - one)
+    for end, x in zip(record.found.interval, (bar.get("x1"), bar.get("x2"))):
+        assert float(x) == pytest.approx(at + scale * (100 * end - one), abs=0.3)
+
+
 def test_a_small_sample_has_students_interval():
     found = check(shifted(0.1)).found
     expected = stats.ttest_rel(shifted(0.1), NULL).confidence_interval(0.95)

@@ -111,10 +111,70 @@ def test_an_operator_three_imports_away_makes_exactly_its_chapters_stale(small):
     assert small.stale() == dict.fromkeys(["01_deep", "02_dotted", "03_late"], reasons)
 
 
-def test_what_a_room_exports_counts(small):
-    small.edit("low/__init__.py", "import g", "import g as h, g")
-    reasons = ["hblib.low changed"]
-    assert small.stale() == dict.fromkeys(["01_deep", "02_dotted", "03_late"], reasons)
+THROUGH_THE_ROOM = ["01_deep", "03_late"]  # 02_dotted imports the private module itself
+
+
+def test_a_room_that_gains_a_function_makes_nothing_stale(small):
+    (small.root / "hblib" / "low" / "_more.py").write_text("def more():\n    return 1\n")
+    small.edit("low/__init__.py", "import g", "import g\nfrom hblib.low._more import more")
+    assert small.stale() == {}
+    small.edit("low/_more.py", "return 1", "return 2")
+    assert small.stale() == {}
+
+
+def test_a_function_that_a_room_has_from_elsewhere_counts(small):
+    (small.root / "hblib" / "low" / "_other.py").write_text("def g(x):\n    return x\n")
+    small.edit("low/__init__.py", "hblib.low._kernel", "hblib.low._other")
+    for chapter in THROUGH_THE_ROOM:
+        assert "hblib.low._other changed" in small.stale()[chapter]
+    assert set(small.stale()) == set(THROUGH_THE_ROOM)
+
+
+def test_a_room_that_does_something_counts(small):
+    small.edit("low/__init__.py", "import g", "import g\nprint('at work')")
+    assert small.stale() == dict.fromkeys(THROUGH_THE_ROOM + ["02_dotted"], ["hblib.low changed"])
+
+
+@pytest.mark.parametrize(
+    "code", ["f = getattr(low, 'g')", "print(vars(low))", "from hblib.low import *"]
+)
+def test_a_room_that_is_used_as_a_whole_counts_as_a_whole(small, code):
+    path = small.chapter("05_whole", f"from hblib import low\n{code}")
+    assert {"hblib.low", "hblib.low._kernel"} <= stamp.inputs(path)["modules"].keys()
+
+
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        ("from hblib import low\nlow.g(1)", {"hblib.low._kernel"}),
+        ("from hblib import low as l\nl.g(1)", {"hblib.low._kernel"}),
+        ("from hblib.low import g as h", {"hblib.low._kernel"}),
+        (
+            "from hblib import low, top\ndef f(x):\n    return low.g(x)",
+            {"hblib.low._kernel", "hblib.top", "hblib.middle"},
+        ),
+        ("from hblib import low\nlow._kernel.g(1)", {"hblib.low._kernel"}),
+        ("from hblib import low", set()),
+    ],
+)
+def test_a_name_needs_the_module_that_defines_it(small, code, needed):
+    modules = stamp.inputs(small.chapter("05_named", code))["modules"].keys()
+    assert modules == needed
+
+
+def test_a_room_may_import_late(small):
+    (small.root / "hblib" / "low" / "_slow.py").write_text("def slow():\n    return 1\n")
+    small.edit(
+        "low/__init__.py",
+        "from hblib.low._kernel import g",
+        "from typing import TYPE_CHECKING\n\nfrom hblib.low._kernel import g\n\n"
+        "if TYPE_CHECKING:\n    from hblib.low._slow import slow\n\n\n"
+        "def __getattr__(name):\n    from hblib.low import _slow\n\n"
+        "    return getattr(_slow, name)\n",
+    )
+    assert small.stale() == {}
+    path = small.chapter("05_slow", "from hblib import low\nlow.slow()")
+    assert stamp.inputs(path)["modules"].keys() == {"hblib.low._slow"}
 
 
 def test_of_many_reasons_a_few_are_named_and_the_others_counted(small):
