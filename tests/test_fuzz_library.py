@@ -191,6 +191,8 @@ def _rotation():
 
 
 def _similarity():
+    from hblib import similarity
+
     X, Y, _ = _layers()
     pair = dict(X=X, Y=Y)
     measures = (
@@ -199,16 +201,16 @@ def _similarity():
     )  # fmt: skip
     return {
         **dict.fromkeys(measures, pair),
+        "calibrate": pair | dict(measure=similarity.linear_cka, n_permutations=3, rng=0),
         "critical_epsilons": pair,
         "identification_accuracy": dict(similarities=normal(0).random((2, 3, 3))),
         "is_match": pair | dict(epsilon=0.3, x=[0], y=[1]),
         "matching_curve": pair | dict(epsilons=np.array([0.1, 0.5])),
         "matching_similarity": pair | dict(epsilon=0.3),
         "maximum_match": pair | dict(epsilon=0.3),
-        "minimal_match": pair | dict(epsilon=0.3, neuron=1, side="x", rng=0),
         "mutual_knn": pair | dict(k=3),
+        "one_position": dict(maps=normal(0).random((2, 5, 3, 4, 4)), rng=0),
         "rbf_cka": pair | dict(bandwidth=0.5),
-        "simple_matches": pair | dict(epsilon=0.3, rng=0),
         "svcca": pair | dict(variance=0.9),
     }
 

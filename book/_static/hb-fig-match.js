@@ -64,7 +64,7 @@
   window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
     const state = { yaw: -0.5, pitch: 0.4, angle: 0, centred: false, epsilon: data.epsilon };
     const NAMES = [["h\u2081", "h\u2082"], ["k\u2081", "k\u2082"]];
-    const SIZE = 118, UNIT = 66, RIM = 1.55;
+    const SIZE = 118, UNIT = 64, RIM = 1.42;
     const within = (v) => data.basis.map((b) => dot(b, v));
     const layers = () => [data.X, data.Y].map((side) => {
       const [a, b] = state.centred ? side.map(lessMean) : side;
@@ -73,7 +73,7 @@
     });
     const project = ([x, y, z]) => {
       const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
-      return [UNIT * (cy * x + sy * y), 26 - UNIT * (cp * z + sp * (-sy * x + cy * y))];
+      return [UNIT * (cy * x + sy * y), 22 - UNIT * (cp * z + sp * (-sy * x + cy * y))];
     };
     const space = svg("svg", { viewBox: `${-SIZE} ${-SIZE} ${2 * SIZE} ${2 * SIZE}`, class: "hb-space", role: "application",
       tabindex: "0", "aria-label": "The spans of two layers as two planes in space. Arrow keys turn the view." });
@@ -91,7 +91,7 @@
     });
     const ones = line({ stroke: "var(--hb-line)", "stroke-dasharray": "2 3" });
     const common = line({ "stroke-width": 2.5, stroke: "var(--pst-color-text-base)" });
-    const words = ["common output", "mean"].map((text) => {
+    const words = ["output", "mean"].map((text) => {
       const node = svg("text", { class: "tick", "text-anchor": "middle" }, text);
       space.append(node);
       return node;
@@ -263,7 +263,7 @@
       return el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, titles[name]),
         ...fields[name].map((row) => el("div", { style: "display: flex; gap: 0.3rem; margin-bottom: 0.3rem" }, ...row)));
     });
-    const picture = svg("svg", { viewBox: "-30 -118 166 150", role: "img", style: "max-width: 20rem",
+    const picture = svg("svg", { viewBox: "-34 -128 190 164", role: "img",
       "aria-label": "Hidden activation vectors of both networks as arrows: across on the first input, up on the second" });
     const found = el("div", { "aria-live": "polite" });
     const sheet = el("div", { class: "hb-table", role: "region", tabindex: 0, "aria-label": "Activations on every input" });
@@ -293,22 +293,27 @@
           ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
 
       const reach = Math.max(1, ...[...X, ...Y].flat());
-      picture.replaceChildren(
-        svg("line", { class: "zero", x1: 0, x2: 110, y1: 0, y2: 0 }), svg("line", { class: "zero", x1: 0, x2: 0, y1: 0, y2: -110 }),
-        svg("text", { class: "tick", x: 110, y: 28, "text-anchor": "end" }, `on input (${preset.inputs[0].map(number).join(", ")})`),
-        svg("text", { class: "tick", x: -24, y: -110 }, `on input (${preset.inputs[1].map(number).join(", ")})`),
-        ...[X, Y].flatMap((side, s) => side.flatMap((v, j) => {
-          const [x, y] = v.map((value, i) => (i ? -100 : 100) * value / reach);
-          const [length, stroke] = [Math.hypot(x, y), `var(--hb-u${s + 1})`];
-          const back = length ? [(-12 * j * x) / length, (-12 * j * y) / length] : [0, 0]; /* equal arrows stay apart */
-          const across = length ? [(3 * (2 * s - 1) * y) / length, (3 * (1 - 2 * s) * x) / length] : [0, 0];
-          const tip = [x + back[0] + across[0], y + back[1] + across[1]];
-          const head = length ? Math.atan2(y, x) * 180 / Math.PI : 0;
-          return [svg("line", { x1: across[0], y1: across[1], x2: tip[0], y2: tip[1], stroke, "stroke-width": 2, "stroke-dasharray": s ? "6 3" : "none" }),
-            length ? svg("path", { d: "M-8-4 0 0-8 4Z", fill: stroke, transform: `translate(${tip.join(" ")}) rotate(${head})` })
-              : svg("circle", { cx: 4 * s, cy: -4 * j, r: 3, fill: stroke }),
-            svg("text", { class: `name u${s + 1}`, x: tip[0] + (s ? -14 : 4), y: tip[1] + (s ? -4 : 14) }, `${s ? "k" : "h"}${"\u2081\u2082"[j]}`)];
-        })));
+      const tips = new Map(); // where arrows end, and whose they are
+      const arrows = [X, Y].flatMap((side, s) => side.map((v, j) => {
+        const [x, y] = v.map((value, i) => ((i ? -100 : 100) * value) / reach);
+        const length = Math.hypot(x, y) || 1;
+        /* equal arrows stay apart: networks side by side, the second head of a network farther back */
+        const [ax, ay] = [(3 * (2 * s - 1) * y) / length, (-3 * (2 * s - 1) * x) / length];
+        const [hx, hy] = [x + ax - (11 * j * x) / length, y + ay - (11 * j * y) / length];
+        const key = `${Math.round(x)},${Math.round(y)}`;
+        if (!tips.has(key)) tips.set(key, { x, y, names: [] });
+        tips.get(key).names.push({ name: `${s ? "k" : "h"}${"\u2081\u2082"[j]}`, s });
+        const stroke = `var(--hb-u${s + 1})`;
+        return svg("g", {}, svg("line", { x1: ax, y1: ay, x2: hx, y2: hy, stroke, "stroke-width": 2, "stroke-dasharray": s ? "6 3" : "none" }),
+          x || y ? svg("path", { d: "M-8-4 0 0-8 4Z", fill: stroke, transform: `translate(${hx} ${hy}) rotate(${(Math.atan2(y, x) * 180) / Math.PI})` })
+            : svg("circle", { r: 3, fill: stroke }));
+      }));
+      const labels = [...tips.values()].map(({ x, y, names }) => svg("text", { class: "name", x: x > 0 ? x + 6 : x - 12, y: x > 0 ? y + 4 : y - 7 },
+        ...names.map(({ name, s }) => { const t = svg("tspan", { dx: 2 }, name); t.style.fill = `var(--hb-u${s + 1}-text)`; return t; })));
+      const across = svg("text", { class: "tick", x: 0, y: 28 }, `on input (${preset.inputs[0].map(number).join(", ")})`);
+      const up = svg("text", { class: "tick", x: -34, y: -120 }, `on input (${preset.inputs[1].map(number).join(", ")})`);
+      picture.replaceChildren(svg("line", { class: "zero", x1: 0, x2: 110, y1: 0, y2: 0 }),
+        svg("line", { class: "zero", x1: 0, x2: 0, y1: 0, y2: -110 }), ...arrows, ...labels, across, up);
 
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
@@ -323,7 +328,7 @@
         `Hidden spans: ${SPANS[ranks[0]]} and ${SPANS[ranks[1]]}; they share ${SPANS[common]}.` +
           ` Isomorphic: ${ranks[0] === ranks[1] ? "yes" : "no"}.`,
         `Maximum match at \u03b5 = ${epsilon.toFixed(2)}: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
-        Number.isFinite(smallest) ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "All neurons are silent: none can match.",
+        smallest < 1 - TINY ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "No neurons match at any tolerance below 1.",
       ];
       found.replaceChildren(...lines.map((text) => el("p", { class: "hb-note" }, text)));
     };
@@ -340,7 +345,7 @@
 
     stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
       el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
-      picture, sheet, tolerance.node, found);
+      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), el("div", {}, tolerance.node, found)), sheet);
     load();
     tolerance.start();
   });
