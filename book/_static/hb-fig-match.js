@@ -1,6 +1,6 @@
 /* Three explorable figures of the chapter on subspace match; loaded after hb-fig.js.
 
-   planes         two layers of two units whose spans cross in a line; shift and turn them
+   planes         two layers whose spans cross in a line; shift and turn them
    match-curve    a tolerance moved along the curve of maximum matching similarity of two layers
    johnson-222    two networks of 2-2-2 units with weights to edit; everything recomputed here   */
 (() => {
@@ -58,13 +58,12 @@
   };
 
   /* ---- planes -----------------------------------------------------------------------------------
-     data: X and Y, activation vectors of the two units of either layer (unit x input); basis, three
-     orthonormal vectors that span them all: the common output, the third direction, the vector of
-     ones; epsilon, the tolerance.                                                                 */
+     data: X and Y, activation vectors (unit x input); basis, three orthonormal vectors that span
+     them: the common output, the third direction, the vector of ones; epsilon, the tolerance.     */
   window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
     const state = { yaw: -0.5, pitch: 0.4, angle: 0, centred: false, epsilon: data.epsilon };
     const NAMES = [["h\u2081", "h\u2082"], ["k\u2081", "k\u2082"]];
-    const SIZE = 118, UNIT = 64, RIM = 1.42;
+    const UNIT = 64, RIM = 1.42;
     const within = (v) => data.basis.map((b) => dot(b, v));
     const layers = () => [data.X, data.Y].map((side) => {
       const [a, b] = state.centred ? side.map(lessMean) : side;
@@ -75,70 +74,61 @@
       const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
       return [UNIT * (cy * x + sy * y), 22 - UNIT * (cp * z + sp * (-sy * x + cy * y))];
     };
-    const space = svg("svg", { viewBox: `${-SIZE} ${-SIZE} ${2 * SIZE} ${2 * SIZE}`, class: "hb-space", role: "application",
-      tabindex: "0", "aria-label": "The spans of two layers as two planes in space. Arrow keys turn the view." });
-    const line = (attributes) => { const node = svg("line", attributes); space.append(node); return node; };
-    const place = (node, [x1, y1], [x2, y2]) => build(node, { x1, y1, x2, y2 });
-    const build = (node, attributes) => {
-      for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-      return node;
-    };
+    const space = svg("svg", { viewBox: "-118 -118 236 236", class: "hb-space", role: "application",
+      tabindex: "0", "aria-label": "The spans of two layers as planes. Arrow keys turn the view." });
+    const set = (node, attributes) => Object.entries(attributes).forEach((pair) => node.setAttribute(...pair));
+    const place = (node, [x1, y1], [x2, y2]) => set(node, { x1, y1, x2, y2 });
+    const add = (...node) => { const made = svg(...node); space.append(made); return made; };
     const sheets = [1, 2].map((n) => {
-      const node = svg("polygon", { "fill-opacity": 0.16, "stroke-width": 1 });
-      node.style.fill = node.style.stroke = `var(--hb-u${n})`;
-      space.append(node);
-      return node;
+      const colour = `var(--hb-u${n})`;
+      return add("polygon", { "fill-opacity": 0.16, "stroke-width": 1, fill: colour, stroke: colour });
     });
-    const ones = line({ stroke: "var(--hb-line)", "stroke-dasharray": "2 3" });
-    const common = line({ "stroke-width": 2.5, stroke: "var(--pst-color-text-base)" });
-    const words = ["output", "mean"].map((text) => {
-      const node = svg("text", { class: "tick", "text-anchor": "middle" }, text);
-      space.append(node);
-      return node;
-    });
+    const ones = add("line", { stroke: "var(--hb-line)", "stroke-dasharray": "2 3" });
+    const common = add("line", { "stroke-width": 2.5, stroke: "var(--pst-color-text-base)" });
+    const words = ["output", "mean"].map((text) => add("text", { class: "tick", "text-anchor": "middle" }, text));
     const arrows = NAMES.map((pair, s) => pair.map((name) => {
-      const shaft = line({ "stroke-width": 2.2, stroke: `var(--hb-u${s + 1})` });
-      const tip = svg(s ? "rect" : "circle", { "stroke-width": 2, ...(s ? { width: 8, height: 8 } : { r: 4.5 }) });
-      tip.style.stroke = `var(--hb-u${s + 1})`;
-      const label = svg("text", { class: `name u${s + 1}` }, name);
-      space.append(tip, label);
-      return { shaft, tip, label };
+      const stroke = `var(--hb-u${s + 1})`;
+      return {
+        shaft: add("line", { "stroke-width": 2.2, stroke }),
+        tip: add(s ? "rect" : "circle", { "stroke-width": 2, stroke, ...(s ? { width: 8, height: 8 } : { r: 4.5 }) }),
+        label: add("text", { class: `name u${s + 1}` }, name),
+      };
     }));
 
     const share = el("p", { class: "hb-title", "aria-live": "polite" });
-    const notes = [0, 1, 2].map(() => el("p", { class: "hb-note" }));
+    const notes = el("div");
     const draw = () => {
       const sides = layers();
       const zero = project([0, 0, 0]);
       const thresholds = critical(...sides);
+      const matches = (s, i) => thresholds[s][i] <= state.epsilon + TINY;
       sides.forEach((side, s) => {
         const [a, b] = basis(side.map(within));
-        const rim = [...Array(48).keys()].map((i) => {
-          const [c, d] = [RIM * Math.cos((i * Math.PI) / 24), RIM * Math.sin((i * Math.PI) / 24)];
-          return project(a.map((x, j) => c * x + d * b[j])).map((x) => x.toFixed(1)).join(",");
-        });
+        const rim = [...Array(48).keys()].map((i) => (i * Math.PI) / 24).map((t) =>
+          project(a.map((x, j) => RIM * (Math.cos(t) * x + Math.sin(t) * b[j]))));
         sheets[s].setAttribute("points", rim.join(" "));
         side.forEach((v, i) => {
           const { shaft, tip, label } = arrows[s][i];
           const [x, y] = project(within(v));
-          const inside = thresholds[s][i] <= state.epsilon + TINY;
           place(shaft, zero, [x, y]);
-          build(tip, s ? { x: x - 4, y: y - 4 } : { cx: x, cy: y });
-          tip.style.fill = inside ? `var(--hb-u${s + 1})` : "var(--pst-color-on-background)";
-          build(label, { x: x + (x < 0 ? -17 : 7), y: y + (s ? 10 : -4) });
+          set(tip, s ? { x: x - 4, y: y - 4 } : { cx: x, cy: y });
+          tip.style.fill = matches(s, i) ? `var(--hb-u${s + 1})` : "var(--pst-color-on-background)";
+          set(label, { x: x + (x < 0 ? -17 : 7), y: y + (s ? 10 : -4) });
         });
       });
       place(common, project([-RIM, 0, 0]), project([RIM, 0, 0]));
       place(ones, zero, project([0, 0, 1.35]));
       [[RIM, 0, 0], [0, 0, 1.35]].forEach((at, i) => {
         const [x, y] = project(at);
-        build(words[i], { x: Math.max(-78, Math.min(78, x)), y: y + (i ? -4 : 13) });
+        set(words[i], { x: Math.max(-78, Math.min(78, x)), y: y + (i ? -4 : 13) });
       });
-      const matched = thresholds.flatMap((side, s) => side.flatMap((c, i) => (c <= state.epsilon + TINY ? [NAMES[s][i]] : [])));
+      const matched = NAMES.flatMap((pair, s) => pair.filter((name, i) => matches(s, i)));
       share.textContent = `Maximum match: ${(matched.length / 4).toFixed(2)}`;
-      notes[0].textContent = matched.length ? `${matched.join(", ")} match (filled tips).` : "No unit matches (no tip is filled).";
-      notes[1].textContent = `Linear CKA: ${cka(...sides).toFixed(2)}`;
-      notes[2].textContent = "The outputs are equal throughout: each read-out undoes the shift and the turn.";
+      notes.replaceChildren(...[
+        matched.length ? `${matched.join(", ")} match (filled tips).` : "No unit matches.",
+        `Linear CKA: ${cka(...sides).toFixed(2)}`,
+        "The outputs stay equal: the read-outs undo the shift and the turn.",
+      ].map((text) => el("p", { class: "hb-note" }, text)));
     };
     const turn = slider("Turn both layers", { min: 0, max: 90, step: 1, value: 0,
       show: (v) => `${v} degrees` }, (v) => {
@@ -146,8 +136,8 @@
       rotate.setAttribute("aria-pressed", String(v === 45));
       draw();
     });
-    const centre = el("button", { type: "button", "aria-pressed": "false" }, "Centre");
-    const rotate = el("button", { type: "button", "aria-pressed": "false" }, "Rotate");
+    const [centre, rotate] = ["Centre", "Rotate"].map((text) =>
+      el("button", { type: "button", "aria-pressed": "false" }, text));
     centre.addEventListener("click", () => {
       state.centred = !state.centred;
       centre.setAttribute("aria-pressed", String(state.centred));
@@ -158,8 +148,7 @@
       show: (v) => v.toFixed(2) }, (v) => { state.epsilon = v; draw(); });
 
     const look = (yaw, pitch) => {
-      state.yaw += yaw;
-      state.pitch = Math.max(-1.4, Math.min(1.4, state.pitch + pitch));
+      Object.assign(state, { yaw: state.yaw + yaw, pitch: Math.max(-1.4, Math.min(1.4, state.pitch + pitch)) });
       draw();
     };
     space.addEventListener("pointerdown", (event) => space.setPointerCapture(event.pointerId));
@@ -172,9 +161,8 @@
       event.preventDefault();
       look(...KEYS[event.key]);
     });
-    const panel = (...children) => el("div", { class: "hb-panel" }, ...children);
-    stage.append(el("div", { class: "hb-panels" }, panel(space),
-      panel(share, ...notes, el("p", { style: "display: flex; gap: 0.6rem; margin: 0.8rem 0" }, centre, rotate),
+    stage.append(el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, space),
+      el("div", { class: "hb-panel" }, share, notes, el("p", { style: "display: flex; gap: 0.6rem; margin: 0.8rem 0" }, centre, rotate),
         turn.node, tolerance.node)));
     turn.start();
     tolerance.start();
@@ -264,7 +252,7 @@
         ...fields[name].map((row) => el("div", { style: "display: flex; gap: 0.3rem; margin-bottom: 0.3rem" }, ...row)));
     });
     const picture = svg("svg", { viewBox: "-34 -128 190 164", role: "img",
-      "aria-label": "Hidden activation vectors of both networks as arrows: across on the first input, up on the second" });
+      "aria-label": "Hidden activation vectors of both networks as arrows" });
     const found = el("div", { "aria-live": "polite" });
     const sheet = el("div", { class: "hb-table", role: "region", tabindex: 0, "aria-label": "Activations on every input" });
     let epsilon = 0;
@@ -293,11 +281,11 @@
           ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
 
       const reach = Math.max(1, ...[...X, ...Y].flat());
-      const tips = new Map(); // where arrows end, and whose they are
+      const tips = new Map();
       const arrows = [X, Y].flatMap((side, s) => side.map((v, j) => {
         const [x, y] = v.map((value, i) => ((i ? -100 : 100) * value) / reach);
         const length = Math.hypot(x, y) || 1;
-        /* equal arrows stay apart: networks side by side, the second head of a network farther back */
+        /* equal arrows stay apart */
         const [ax, ay] = [(3 * (2 * s - 1) * y) / length, (-3 * (2 * s - 1) * x) / length];
         const [hx, hy] = [x + ax - (11 * j * x) / length, y + ay - (11 * j * y) / length];
         const key = `${Math.round(x)},${Math.round(y)}`;
@@ -309,11 +297,10 @@
             : svg("circle", { r: 3, fill: stroke }));
       }));
       const labels = [...tips.values()].map(({ x, y, names }) => svg("text", { class: "name", x: x > 0 ? x + 6 : x - 12, y: x > 0 ? y + 4 : y - 7 },
-        ...names.map(({ name, s }) => { const t = svg("tspan", { dx: 2 }, name); t.style.fill = `var(--hb-u${s + 1}-text)`; return t; })));
-      const across = svg("text", { class: "tick", x: 0, y: 28 }, `on input (${preset.inputs[0].map(number).join(", ")})`);
-      const up = svg("text", { class: "tick", x: -34, y: -120 }, `on input (${preset.inputs[1].map(number).join(", ")})`);
-      picture.replaceChildren(svg("line", { class: "zero", x1: 0, x2: 110, y1: 0, y2: 0 }),
-        svg("line", { class: "zero", x1: 0, x2: 0, y1: 0, y2: -110 }), ...arrows, ...labels, across, up);
+        ...names.map(({ name, s }) => svg("tspan", { dx: 2, class: `name u${s + 1}` }, name))));
+      const axes = preset.inputs.map((a, i) => svg("text", { class: "tick", x: -34 * i, y: i ? -120 : 28 },
+        `on input (${a.map(number).join(", ")})`));
+      picture.replaceChildren(svg("path", { class: "zero", fill: "none", d: "M110 0H0V-110" }), ...arrows, ...labels, ...axes);
 
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
