@@ -56,7 +56,7 @@
     return squares(A, B) / Math.sqrt(squares(A, A) * squares(B, B));
   };
 
-  /* ---- planes -----------------------------------------------------------------------------------
+  /* ---- planes ----
      data: X and Y, activation vectors (unit x input); basis, three orthonormal vectors that span
      them: the common output, the third direction, the vector of ones; epsilon, the tolerance.     */
   window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
@@ -167,10 +167,10 @@
     tolerance.start();
   });
 
-  /* ---- johnson-222 ------------------------------------------------------------------------------
+  /* ---- johnson-222 ----
      data: presets, a list of {name, W1, V1, W2, V2, inputs}: first- and second-layer weights of the
      two networks (W and V), 2 x 2, and the inputs, each a pair.                                   */
-  window.hbFig.register("johnson-222", (stage, data, { el, svg, slider }) => {
+  window.hbFig.register("johnson-222", (stage, data, { el, svg }) => {
     const choice = el("select", { "aria-label": "Start from" },
       ...data.presets.map((preset, i) => el("option", { value: i }, preset.name)));
     const titles = { W1: "network 1, first layer", W2: "network 1, second layer",
@@ -185,7 +185,6 @@
     const picture = svg("svg", { viewBox: "-34 -128 190 164", role: "img",
       "aria-label": "Hidden activation vectors of both networks as arrows" });
     const found = el("div", { "aria-live": "polite" });
-    let epsilon = 0;
 
     const activations = (first, second, inputs) => {
       const hidden = inputs.map((a) => first.map((w) => Math.max(dot(w, a), 0)));
@@ -225,18 +224,18 @@
 
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
-      const same = nets[0].output.every((row, i) => row.every((v, j) => Math.abs(v - nets[1].output[i][j]) < TINY));
-      const zero = nets[0].output.flat().every((v) => Math.abs(v) < TINY);
+      const said = nets.map((net) => net.output.map((row) => `(${row.map(number).join(", ")})`).join(" and "));
+      const same = said[0] === said[1];
+      const zero = same && !/[1-9]/.test(said[0]);
       const thresholds = critical(X, Y);
-      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= epsilon + TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
+      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const share = (matched[0].length + matched[1].length) / 4;
       const smallest = Math.min(...thresholds.flat());
       const lines = [
-        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.` + (zero ? "" :
-          ` ${nets.map((net) => net.output.map((row) => `(${row.map(number).join(", ")})`).join(" and ")).join("; ")}.`),
+        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.` + (zero ? "" : ` ${said.join("; ")}.`),
         `Hidden spans: ${SPANS[ranks[0]]} and ${SPANS[ranks[1]]}; they share ${SPANS[common]}.` +
           ` Isomorphic: ${ranks[0] === ranks[1] ? "yes" : "no"}.`,
-        `Maximum match at \u03b5 = ${epsilon.toFixed(2)}: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
+        `Exact match: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
         smallest < 1 - TINY ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "No neurons match at any tolerance below 1.",
       ];
       found.replaceChildren(...lines.map((text) => el("p", { class: "hb-note" }, text)));
@@ -247,15 +246,12 @@
         rows.forEach((row, i) => row.forEach((input, j) => { input.value = preset[name][i][j]; }));
       draw();
     };
-    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.99, step: 0.01, value: 0,
-      show: (v) => v.toFixed(2) }, (v) => { epsilon = v; draw(); });
     choice.addEventListener("input", load);
     for (const input of Object.values(fields).flat(2)) input.addEventListener("input", draw);
 
     stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
       el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
-      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), el("div", {}, tolerance.node, found)));
+      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), found));
     load();
-    tolerance.start();
   });
 })();
