@@ -1,7 +1,6 @@
-/* Three explorable figures of the chapter on subspace match; loaded after hb-fig.js.
+/* Two explorable figures of the chapter on subspace match; loaded after hb-fig.js.
 
    planes         two layers whose spans cross in a line; shift and turn them
-   match-curve    a tolerance moved along the curve of maximum matching similarity of two layers
    johnson-222    two networks of 2-2-2 units with weights to edit; everything recomputed here   */
 (() => {
   "use strict";
@@ -57,7 +56,7 @@
     return squares(A, B) / Math.sqrt(squares(A, A) * squares(B, B));
   };
 
-  /* ---- planes -----------------------------------------------------------------------------------
+  /* ---- planes ----
      data: X and Y, activation vectors (unit x input); basis, three orthonormal vectors that span
      them: the common output, the third direction, the vector of ones; epsilon, the tolerance.     */
   window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
@@ -168,78 +167,10 @@
     tolerance.start();
   });
 
-  /* ---- match-curve ------------------------------------------------------------------------------
-     data: epsilon, where to start; layers, a list of {name, raw: [x, y], centred: [x, y]}, where x
-     and y list the critical tolerance of each neuron of the two layers (null: silent).            */
-  window.hbFig.register("match-curve", (stage, data, { el, svg, slider }) => {
-    const W = 210, H = 120;
-    const choice = el("select", { "aria-label": "Layer" },
-      ...data.layers.map((layer, i) => el("option", { value: i }, layer.name)));
-    const centre = el("input", { type: "checkbox" });
-    const controls = el("div", { style: "display: flex; flex-wrap: wrap; gap: 0.4rem 1.2rem; margin-bottom: 0.6rem" },
-      el("label", {}, "Layer ", choice), el("label", {}, centre, " centred"));
-
-    const chart = svg("svg", { viewBox: `-24 -10 ${W + 34} ${H + 44}`, role: "img",
-      "aria-label": "Share of neurons in the maximum match, as a function of the tolerance" });
-    for (const v of [0, 0.5, 1]) {
-      chart.append(
-        svg("line", { class: "zero", x1: 0, x2: W, y1: H * (1 - v), y2: H * (1 - v), "stroke-opacity": v ? 0.35 : 1 }),
-        svg("text", { class: "tick", x: -6, y: H * (1 - v) + 3, "text-anchor": "end" }, String(v)),
-        svg("text", { class: "tick", x: W * v, y: H + 14, "text-anchor": "middle" }, String(v)));
-    }
-    const curve = svg("path", { fill: "none", stroke: "var(--hb-u1)", "stroke-width": 2.5 });
-    const mark = svg("line", { y1: 0, y2: H, stroke: "var(--hb-u2)", "stroke-width": 2, "stroke-dasharray": "6 4" });
-    const point = svg("circle", { r: 5, fill: "var(--hb-u2)" });
-    chart.append(curve, mark, point,
-      svg("text", { class: "tick", x: W / 2, y: H + 28, "text-anchor": "middle" }, "tolerance \u03b5"));
-
-    const rows = svg("svg", { viewBox: `0 0 ${W + 4} 62`, role: "img",
-      "aria-label": "The neurons of both layers as squares, filled if they are in the maximum match" });
-    const note = el("p", { class: "hb-note", "aria-live": "polite" });
-
-    const draw = (epsilon) => {
-      const layer = data.layers[Number(choice.value)];
-      const sides = layer[centre.checked ? "centred" : "raw"];
-      const all = sides.flat();
-      const count = (limit) => all.filter((c) => c !== null && c <= limit + TINY).length;
-      const steps = all.filter((c) => c !== null).sort((a, b) => a - b);
-      let path = `M0 ${H}`;
-      steps.forEach((c, i) => { path += `H${W * c}V${H * (1 - (i + 1) / all.length)}`; });
-      curve.setAttribute("d", `${path}H${W}`);
-      const share = count(epsilon) / all.length;
-      mark.setAttribute("x1", W * epsilon);
-      mark.setAttribute("x2", W * epsilon);
-      point.setAttribute("cx", W * epsilon);
-      point.setAttribute("cy", H * (1 - share));
-      rows.replaceChildren(...sides.flatMap((side, s) => {
-        const step = Math.min(13, W / side.length);
-        const name = `network ${s + 1}`;
-        return [svg("text", { class: `name u${s + 1}`, x: 0, y: 10 + 31 * s }, name),
-          ...side.map((c, i) => {
-            const inside = c !== null && c <= epsilon + TINY;
-            return svg("rect", { x: i * step + 0.75, y: 14 + 31 * s, width: step - 1.5, height: 11, rx: 1.5,
-              fill: inside ? `var(--hb-u${s + 1})` : "transparent", stroke: "var(--hb-line)",
-              "stroke-dasharray": c === null ? "2 2" : "none" });
-          })];
-      }));
-      note.textContent = `${count(epsilon)} of ${all.length} neurons are in the maximum match: ` +
-        `similarity ${share.toFixed(2)}`;
-    };
-    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.99, step: 0.01, value: data.epsilon,
-      show: (v) => v.toFixed(2) }, draw);
-    for (const input of [choice, centre]) input.addEventListener("input", tolerance.start);
-
-    const panel = (title, ...children) =>
-      el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, title), ...children);
-    stage.append(controls, tolerance.node, el("div", { class: "hb-panels" },
-      panel("The match curve", chart), panel("Neurons in the match", rows, note)));
-    tolerance.start();
-  });
-
-  /* ---- johnson-222 ------------------------------------------------------------------------------
+  /* ---- johnson-222 ----
      data: presets, a list of {name, W1, V1, W2, V2, inputs}: first- and second-layer weights of the
      two networks (W and V), 2 x 2, and the inputs, each a pair.                                   */
-  window.hbFig.register("johnson-222", (stage, data, { el, svg, slider }) => {
+  window.hbFig.register("johnson-222", (stage, data, { el, svg }) => {
     const choice = el("select", { "aria-label": "Start from" },
       ...data.presets.map((preset, i) => el("option", { value: i }, preset.name)));
     const titles = { W1: "network 1, first layer", W2: "network 1, second layer",
@@ -254,8 +185,6 @@
     const picture = svg("svg", { viewBox: "-34 -128 190 164", role: "img",
       "aria-label": "Hidden activation vectors of both networks as arrows" });
     const found = el("div", { "aria-live": "polite" });
-    const sheet = el("div", { class: "hb-table", role: "region", tabindex: 0, "aria-label": "Activations on every input" });
-    let epsilon = 0;
 
     const activations = (first, second, inputs) => {
       const hidden = inputs.map((a) => first.map((w) => Math.max(dot(w, a), 0)));
@@ -271,15 +200,6 @@
       const nets = [activations(weights.W1, weights.W2, preset.inputs),
         activations(weights.V1, weights.V2, preset.inputs)];
       const [X, Y] = nets.map((net) => columns(net.hidden));
-      const heads = ["input", "h\u2081", "h\u2082", "out\u2081", "out\u2082", "k\u2081", "k\u2082", "out\u2081", "out\u2082"];
-      sheet.replaceChildren(el("table", {},
-        el("caption", {}, "A column is the activation vector of a neuron. Left network 1, right network 2."),
-        el("thead", {}, el("tr", {}, ...heads.map((h, i) => el("th", { scope: "col" },
-          i ? el("span", { style: `color: var(--hb-u${i < 5 ? 1 : 2}-text)` }, h) : h)))),
-        el("tbody", {}, ...preset.inputs.map((a, i) => el("tr", {},
-          el("th", { scope: "row", style: "white-space: nowrap" }, `(${a.map(number).join(", ")})`),
-          ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
-
       const reach = Math.max(1, ...[...X, ...Y].flat());
       const tips = new Map();
       const arrows = [X, Y].flatMap((side, s) => side.map((v, j) => {
@@ -304,17 +224,18 @@
 
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
-      const same = nets[0].output.every((row, i) => row.every((v, j) => Math.abs(v - nets[1].output[i][j]) < TINY));
-      const zero = nets[0].output.flat().every((v) => Math.abs(v) < TINY);
+      const said = nets.map((net) => net.output.map((row) => `(${row.map(number).join(", ")})`).join(" and "));
+      const same = said[0] === said[1];
+      const zero = same && !/[1-9]/.test(said[0]);
       const thresholds = critical(X, Y);
-      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= epsilon + TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
+      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const share = (matched[0].length + matched[1].length) / 4;
       const smallest = Math.min(...thresholds.flat());
       const lines = [
-        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.`,
+        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.` + (zero ? "" : ` ${said.join("; ")}.`),
         `Hidden spans: ${SPANS[ranks[0]]} and ${SPANS[ranks[1]]}; they share ${SPANS[common]}.` +
           ` Isomorphic: ${ranks[0] === ranks[1] ? "yes" : "no"}.`,
-        `Maximum match at \u03b5 = ${epsilon.toFixed(2)}: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
+        `Exact match: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
         smallest < 1 - TINY ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "No neurons match at any tolerance below 1.",
       ];
       found.replaceChildren(...lines.map((text) => el("p", { class: "hb-note" }, text)));
@@ -325,15 +246,12 @@
         rows.forEach((row, i) => row.forEach((input, j) => { input.value = preset[name][i][j]; }));
       draw();
     };
-    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.99, step: 0.01, value: 0,
-      show: (v) => v.toFixed(2) }, (v) => { epsilon = v; draw(); });
     choice.addEventListener("input", load);
     for (const input of Object.values(fields).flat(2)) input.addEventListener("input", draw);
 
     stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
       el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
-      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), el("div", {}, tolerance.node, found)), sheet);
+      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), found));
     load();
-    tolerance.start();
   });
 })();
