@@ -5,13 +5,14 @@
 
    data: pixels (n strings, one digit 0 to f for each grey value, row by row), size of a picture;
    directions (n, k), components of each input along k directions; labels (k), their names;
+   start, the two of them that the axis turns between at first;
    residuals (n, a) and has (n strings of 0 and 1), the attributes; names (a); luck; n_top;
    marks (list of {label, value}), mean surpluses to compare with.                               */
 "use strict";
 window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   const STEP = 2; // degrees between the points of the curve
   const n = data.pixels.length;
-  const state = { from: 0, to: 1, angle: 0 };
+  const state = { from: data.start[0], to: data.start[1], angle: 0 };
 
   const component = (degrees) => {
     const [c, s] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
