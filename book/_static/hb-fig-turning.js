@@ -11,6 +11,7 @@
 "use strict";
 window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   const STEP = 2; // degrees between the points of the curve
+  const SMALL = "font-size: 11.5px"; // readable on a phone, where the chart shrinks
   const n = data.pixels.length;
   const state = { from: data.start[0], to: data.start[1], angle: 0 };
 
@@ -48,18 +49,18 @@ window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   };
 
   /* the curve of the surplus over the angle */
-  const [W, H, LEFT] = [340, 150, 30];
+  const [W, H, LEFT] = [300, 150, 30];
   const x = (degrees) => LEFT + ((W - LEFT - 8) * degrees) / 180;
   const y = (v) => H - 24 - (H - 36) * Math.min(Math.max(v, 0), 0.8) / 0.8;
   const chart = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img",
     "aria-label": "How nameable the axis is, over its angle, with the mean of units and of random directions" });
   for (const v of [0, 0.4, 0.8]) {
     chart.append(svg("line", { class: "zero", x1: LEFT, x2: W - 8, y1: y(v), y2: y(v), "stroke-width": 0.6 }),
-      svg("text", { class: "tick", x: LEFT - 4, y: y(v) + 3, "text-anchor": "end" }, v ? v.toFixed(1) : "0"));
+      svg("text", { class: "tick", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", style: SMALL }, v ? v.toFixed(1) : "0"));
   }
   for (const d of [0, 90, 180]) {
     chart.append(svg("line", { class: "zero", x1: x(d), x2: x(d), y1: y(0.8), y2: y(0), "stroke-dasharray": "2 3" }),
-      svg("text", { class: "tick", x: x(d), y: H - 10, "text-anchor": d === 180 ? "end" : d ? "middle" : "start" }, `${d}\u00b0`));
+      svg("text", { class: "tick", x: x(d), y: H - 8, style: SMALL, "text-anchor": d === 180 ? "end" : d ? "middle" : "start" }, `${d}\u00b0`));
   }
   const curve = svg("polyline", { fill: "none", "stroke-width": 1.8 });
   curve.style.stroke = "var(--hb-u1)";
@@ -68,7 +69,7 @@ window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   chart.append(curve, dot);
   const box = el("div", { class: "hb-panel" },
     el("p", { class: "hb-title" }, "How nameable the axis is (surplus)"), chart);
-  box.style.cssText = "max-width: 34rem; margin: 0 auto";
+  box.style.cssText = "max-width: 30rem; margin: 0 auto";
 
   const said = el("p", { class: "hb-note hb-turning-said", "aria-live": "polite" });
   said.style.cssText = "text-align: center; font-size: 0.95rem";
