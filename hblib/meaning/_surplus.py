@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hblib._checks import Randomness, as_array, generator, whole
+from hblib._checks import Randomness, as_array, generator, number, whole
 from hblib.meaning._attributes import _activations, _truth_table, top_inputs
 from hblib.meaning._factors import _standardised_ranks
 
@@ -92,6 +92,8 @@ def surplus(
     Returns
     -------
     Surplus
+        ``score`` and ``attribute``; the score is NaN where the top inputs are not determined (see
+        `top_inputs`).
 
     Raises
     ------
@@ -111,6 +113,7 @@ def surplus(
     (True, 3)
     """
     A, R = _activations(activations), as_array("residuals", residuals, ndim=2)
+    luck = number("luck", luck)
     if A.ndim != 2 or len(A) != len(R):
         raise ValueError(
             "activations and residuals must be tables with one row per input, got the shapes "
