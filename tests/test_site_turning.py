@@ -49,7 +49,7 @@ def test_top_inputs_name_and_surplus_are_the_librarys(figure, start, end, degree
     assert shown == meaning.top_inputs(a, data["n_top"]).indices[0].tolist()
     assert name == data["names"][found.attribute[0]]
     assert count == has[shown, found.attribute[0]].sum()
-    assert value == pytest.approx(found.score[0], abs=0.0051)
+    assert value == pytest.approx(10 * found.score[0], abs=0.051)
 
 
 def test_the_axis_turns_by_keyboard_and_the_pictures_change(figure):

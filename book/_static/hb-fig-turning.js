@@ -53,10 +53,10 @@ window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   const x = (degrees) => LEFT + ((W - LEFT - 8) * degrees) / 180;
   const y = (v) => H - 24 - (H - 36) * Math.min(Math.max(v, 0), 0.8) / 0.8;
   const chart = svg("svg", { viewBox: `0 0 ${W} ${H}`, role: "img",
-    "aria-label": "How nameable the axis is, over its angle, with the mean of units and of random directions" });
+    "aria-label": "How easy the axis is to name, over its angle" });
   for (const v of [0, 0.4, 0.8]) {
     chart.append(svg("line", { class: "zero", x1: LEFT, x2: W - 8, y1: y(v), y2: y(v), "stroke-width": 0.6 }),
-      svg("text", { class: "tick", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", style: SMALL }, v ? v.toFixed(1) : "0"));
+      svg("text", { class: "tick", x: LEFT - 5, y: y(v) + 4, "text-anchor": "end", style: SMALL }, (10 * v).toFixed(0)));
   }
   for (const d of [0, 90, 180]) {
     chart.append(svg("line", { class: "zero", x1: x(d), x2: x(d), y1: y(0.8), y2: y(0), "stroke-dasharray": "2 3" }),
@@ -68,14 +68,14 @@ window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
   dot.style.fill = "var(--hb-u2)";
   chart.append(curve, dot);
   const box = el("div", { class: "hb-panel" },
-    el("p", { class: "hb-title" }, "How nameable the axis is (surplus)"), chart);
+    el("p", { class: "hb-title" }, "How easy the axis is to name: surplus, in pictures of ten"), chart);
   box.style.cssText = "max-width: 30rem; margin: 0 auto";
 
   const said = el("p", { class: "hb-note hb-turning-said", "aria-live": "polite" });
   said.style.cssText = "text-align: center; font-size: 0.95rem";
   const compared = el("p", { class: "hb-note" });
-  compared.textContent = "Average in this layer: " +
-    data.marks.map(({ label, value }) => `${label} ${value.toFixed(2)}`).join(", ") + ".";
+  compared.textContent = "Average surplus in this layer, in pictures of ten: " +
+    data.marks.map(({ label, value }) => `${label} ${(10 * value).toFixed(1)}`).join(", ") + ".";
 
   const drawCurve = () => {
     const points = [];
@@ -86,7 +86,7 @@ window.hbFig.register("turning-axis", (stage, data, { el, svg, slider }) => {
     const top = topOf(component(state.angle));
     const { best, count, surplus } = judge(top);
     top.forEach((i, place) => paint(tiles[place], i));
-    const text = `${data.names[best]}: ${count} of ${data.n_top}, surplus ${surplus.toFixed(2)}`;
+    const text = `${data.names[best]}: ${count} of ${data.n_top}, surplus ${(10 * surplus).toFixed(1)}`;
     said.textContent = text.replace("-", "\u2212");
     strip.setAttribute("aria-label", `The ${data.n_top} pictures that excite the axis most. ${text}`);
     dot.setAttribute("cx", x(state.angle));
