@@ -124,7 +124,7 @@
       const matched = NAMES.flatMap((pair, s) => pair.filter((name, i) => matches(s, i)));
       share.textContent = `Maximum match: ${(matched.length / 4).toFixed(2)}`;
       notes.replaceChildren(...[
-        matched.length ? `${matched.join(", ")} match (filled tips).` : "No unit matches.",
+        matched.length ? `${matched.join(", ")} match (filled tips).` : "No neuron matches.",
         `Linear CKA: ${cka(...sides).toFixed(2)}`,
         "The outputs stay equal: the read-outs undo the shift and the turn.",
       ].map((text) => el("p", { class: "hb-note" }, text)));
@@ -217,7 +217,7 @@
             : svg("circle", { r: 3, fill: stroke }));
       }));
       const labels = [...tips.values()].map(({ x, y, names }) => svg("text", { class: "name", x: x > 0 ? x + 6 : x - 12, y: x > 0 ? y + 4 : y - 7 },
-        ...names.map(({ name, s }) => svg("tspan", { dx: 2, class: `name u${s + 1}` }, name))));
+        ...names.map(({ name, s }) => svg("tspan", { dx: 6, class: `name u${s + 1}` }, name))));
       const axes = preset.inputs.map((a, i) => svg("text", { class: "tick", x: -34 * i, y: i ? -120 : 28 },
         `on input (${a.map(number).join(", ")})`));
       picture.replaceChildren(svg("path", { class: "zero", fill: "none", d: "M110 0H0V-110" }), ...arrows, ...labels, ...axes);
@@ -231,12 +231,13 @@
       const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const share = (matched[0].length + matched[1].length) / 4;
       const smallest = Math.min(...thresholds.flat());
+      const first = thresholds.flatMap((side, s) => side.flatMap((c, i) => (c <= smallest + TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const lines = [
         `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.` + (zero ? "" : ` ${said.join("; ")}.`),
         `Hidden spans: ${SPANS[ranks[0]]} and ${SPANS[ranks[1]]}; they share ${SPANS[common]}.` +
           ` Isomorphic: ${ranks[0] === ranks[1] ? "yes" : "no"}.`,
         `Exact match: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
-        smallest < 1 - TINY ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "No neurons match at any tolerance below 1.",
+        smallest < 1 - TINY ? `The first to match, at \u03b5 = ${smallest.toFixed(3)}: ${first.join(", ")}.` : "No neurons match at any tolerance below 1.",
       ];
       found.replaceChildren(...lines.map((text) => el("p", { class: "hb-note" }, text)));
     };
