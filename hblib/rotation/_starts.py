@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 
 from hblib._checks import as_array, generator, whole
 
+SMALL = 1e-9  # a spread below this is rounding
+
 
 def same_distribution(
     X: ArrayLike,
@@ -70,13 +72,14 @@ def same_distribution(
     directions = np.hstack([np.eye(X.shape[1]), rng.standard_normal((X.shape[1], n_directions))])
     projected = both @ directions
     spread = projected.std(axis=0)
-    projected = projected[:, spread > 0] / spread[spread > 0]
-    if not projected.size:
-        return 1.0
+    varies = spread > SMALL * np.abs(projected).max(initial=1)
+    projected = projected[:, varies] / spread[varies]
     features = np.hstack([f(t * projected) for f in (np.cos, np.sin) for t in (1, 2)])
     features = features - features.mean(axis=0)
     spread = features.std(axis=0)
-    features = features[:, spread > 0] / spread[spread > 0]
+    features = features[:, spread > SMALL] / spread[spread > SMALL]
+    if not features.size:
+        return 1.0
     sides = np.repeat([1.0, -1.0], len(X))
     exchanged = rng.permuted(np.tile(sides, (n_permutations, 1)), axis=1)
     largest = np.abs(np.vstack([sides, exchanged]) @ features).max(axis=1)
