@@ -62,13 +62,13 @@ def test_the_joint_test_keeps_its_level_and_sees_the_cube():
     def rejected(draw):
         p = []
         for _ in range(40):
-            X, Y = draw((2, 400, 2, 2))
-            turned = (U @ Y).reshape(400, -1)
-            p.append(rotation.same_distribution(X.reshape(400, -1), turned, rng, 30, 99))
+            X, Y = draw((2, 600, 2, 2))
+            turned = (U @ Y).reshape(600, -1)
+            p.append(rotation.same_distribution(X.reshape(600, -1), turned, rng, 30, 99))
         return np.mean(np.array(p) <= 0.05)
 
     assert rejected(rng.standard_normal) <= 0.15
-    assert rejected(lambda size: rng.uniform(-1, 1, size)) == 1
+    assert rejected(lambda size: rng.uniform(-1, 1, size)) > 0.9
 
 
 def test_equal_and_constant_starts_cannot_be_told_apart():
