@@ -24,6 +24,7 @@ from runner.stamp import inputs
 
 # Outputs that show a verdict in Jupyter. A file holds none: it is derived whenever it is shown.
 RENDERED_BY_THE_SITE = {claims.MIME, claims.mime("summary")}
+KEPT = ("tags", "mystnb", "hblib")  # of a cell's metadata
 
 
 class ChapterError(RuntimeError):
@@ -240,7 +241,7 @@ def normalise(notebook):
     for number, cell in enumerate(notebook.cells):
         cell.setdefault("id", f"cell-{number}")
         cell.metadata = nbformat.from_dict(
-            {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
+            {key: cell.metadata[key] for key in KEPT if key in cell.metadata}
         )
 
 

@@ -191,6 +191,8 @@ def _rotation():
 
 
 def _similarity():
+    from hblib import similarity
+
     X, Y, _ = _layers()
     pair = dict(X=X, Y=Y)
     measures = (
@@ -199,16 +201,16 @@ def _similarity():
     )  # fmt: skip
     return {
         **dict.fromkeys(measures, pair),
+        "calibrate": pair | dict(measure=similarity.linear_cka, n_permutations=3, rng=0),
         "critical_epsilons": pair,
         "identification_accuracy": dict(similarities=normal(0).random((2, 3, 3))),
         "is_match": pair | dict(epsilon=0.3, x=[0], y=[1]),
         "matching_curve": pair | dict(epsilons=np.array([0.1, 0.5])),
         "matching_similarity": pair | dict(epsilon=0.3),
         "maximum_match": pair | dict(epsilon=0.3),
-        "minimal_match": pair | dict(epsilon=0.3, neuron=1, side="x", rng=0),
         "mutual_knn": pair | dict(k=3),
+        "one_position": dict(maps=normal(0).random((2, 5, 3, 4, 4)), rng=0),
         "rbf_cka": pair | dict(bandwidth=0.5),
-        "simple_matches": pair | dict(epsilon=0.3, rng=0),
         "svcca": pair | dict(variance=0.9),
     }
 
@@ -254,6 +256,7 @@ def _meaning():
         "measure_digits": dict(images=normal(0).random((5, 8, 8))),
         "measure_portraits": dict(images=images),
         "minimal_pairs": dict(facts=[with_umbrella], rng=0),
+        "luck_of": dict(residuals=X, n_top=3, rng=0, n_draws=50),
         "name_directions": dict(activations=X, has=has, n_top=3),
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
@@ -269,6 +272,8 @@ def _meaning():
         "single_things": dict(n_each=1, rng=0),
         "states_count": dict(captions=said, things=["cat", "dog"], counts=["group"]),
         "superiority": dict(scores=X[:, 0], others=Y[:, 0]),
+        "surplus": dict(activations=X, residuals=Y, n_top=3, luck=0.1),
+        "unexplained": dict(has=has, known=X),
         "switches_abruptly": dict(side=["one", "other"]),
         "things_and_relations": dict(statements=statements),
         "top_inputs": dict(activations=X, n_top=3),
@@ -565,6 +570,7 @@ NOT_CALLED = {
     "meaning.Enrichment": RECORD,
     "meaning.Naming": RECORD,
     "worlds.Statement": RECORD,
+    "meaning.Surplus": RECORD,
     "meaning.TopInputs": RECORD,
     "words.Analogies": RECORD,
     "words.Cooccurrence": RECORD,
@@ -739,6 +745,7 @@ LEFT = {
     "grid.ablation": {"X: one dimension": "only the model knows what it can take"},
     "grid.uniform_response": {"P: NaN": "it is of the shape of P, whatever P is"},
     "meaning.superiority": {"scores: infinite": RANKED, "others: infinite": RANKED},
+    "meaning.surplus": {"activations: zeros": UNDEFINED, "activations: constant": UNDEFINED},
     "models.activations": {"inputs: one dimension": "only the model knows what it can take"},
     "similarity.critical_epsilons": dict.fromkeys(
         ["X: zeros", "Y: zeros"], "infinite: such neurons never match, as the docstring says"

@@ -1,6 +1,6 @@
 /* Two explorable figures of the chapter on subspace match; loaded after hb-fig.js.
 
-   match-curve    a tolerance moved along the curve of maximum matching similarity of two layers
+   planes         two layers whose spans cross in a line; shift and turn them
    johnson-222    two networks of 2-2-2 units with weights to edit; everything recomputed here   */
 (() => {
   "use strict";
@@ -48,78 +48,129 @@
   const number = (v) => (Math.abs(v - Math.round(v)) < TINY ? String(Math.round(v)) : v.toFixed(2))
     .replace("-", "\u2212");
 
-  /* ---- match-curve ------------------------------------------------------------------------------
-     data: epsilon, where to start; layers, a list of {name, raw: [x, y], centred: [x, y]}, where x
-     and y list the critical tolerance of each neuron of the two layers (null: silent).            */
-  window.hbFig.register("match-curve", (stage, data, { el, svg, slider }) => {
-    const W = 210, H = 120;
-    const choice = el("select", { "aria-label": "Layer" },
-      ...data.layers.map((layer, i) => el("option", { value: i }, layer.name)));
-    const centre = el("input", { type: "checkbox" });
-    const controls = el("div", { style: "display: flex; flex-wrap: wrap; gap: 0.4rem 1.2rem; margin-bottom: 0.6rem" },
-      el("label", {}, "Layer ", choice), el("label", {}, centre, " centred"));
+  /* Linear CKA of two sets of activation vectors. */
+  const lessMean = (v) => { const m = v.reduce((a, b) => a + b, 0) / v.length; return v.map((x) => x - m); };
+  const cka = (X, Y) => {
+    const [A, B] = [X, Y].map((side) => side.map(lessMean));
+    const squares = (P, Q) => P.flatMap((p) => Q.map((q) => dot(p, q) ** 2)).reduce((a, b) => a + b, 0);
+    return squares(A, B) / Math.sqrt(squares(A, A) * squares(B, B));
+  };
 
-    const chart = svg("svg", { viewBox: `-24 -10 ${W + 34} ${H + 44}`, role: "img",
-      "aria-label": "Share of neurons in the maximum match, as a function of the tolerance" });
-    for (const v of [0, 0.5, 1]) {
-      chart.append(
-        svg("line", { class: "zero", x1: 0, x2: W, y1: H * (1 - v), y2: H * (1 - v), "stroke-opacity": v ? 0.35 : 1 }),
-        svg("text", { class: "tick", x: -6, y: H * (1 - v) + 3, "text-anchor": "end" }, String(v)),
-        svg("text", { class: "tick", x: W * v, y: H + 14, "text-anchor": "middle" }, String(v)));
-    }
-    const curve = svg("path", { fill: "none", stroke: "var(--hb-u1)", "stroke-width": 2.5 });
-    const mark = svg("line", { y1: 0, y2: H, stroke: "var(--hb-u2)", "stroke-width": 2, "stroke-dasharray": "6 4" });
-    const point = svg("circle", { r: 5, fill: "var(--hb-u2)" });
-    chart.append(curve, mark, point,
-      svg("text", { class: "tick", x: W / 2, y: H + 28, "text-anchor": "middle" }, "tolerance \u03b5"));
-
-    const rows = svg("svg", { viewBox: `0 0 ${W + 4} 62`, role: "img",
-      "aria-label": "The neurons of both layers as squares, filled if they are in the maximum match" });
-    const note = el("p", { class: "hb-note", "aria-live": "polite" });
-
-    const draw = (epsilon) => {
-      const layer = data.layers[Number(choice.value)];
-      const sides = layer[centre.checked ? "centred" : "raw"];
-      const all = sides.flat();
-      const count = (limit) => all.filter((c) => c !== null && c <= limit + TINY).length;
-      const steps = all.filter((c) => c !== null).sort((a, b) => a - b);
-      let path = `M0 ${H}`;
-      steps.forEach((c, i) => { path += `H${W * c}V${H * (1 - (i + 1) / all.length)}`; });
-      curve.setAttribute("d", `${path}H${W}`);
-      const share = count(epsilon) / all.length;
-      mark.setAttribute("x1", W * epsilon);
-      mark.setAttribute("x2", W * epsilon);
-      point.setAttribute("cx", W * epsilon);
-      point.setAttribute("cy", H * (1 - share));
-      rows.replaceChildren(...sides.flatMap((side, s) => {
-        const step = Math.min(13, W / side.length);
-        const name = `network ${s + 1}`;
-        return [svg("text", { class: `name u${s + 1}`, x: 0, y: 10 + 31 * s }, name),
-          ...side.map((c, i) => {
-            const inside = c !== null && c <= epsilon + TINY;
-            return svg("rect", { x: i * step + 0.75, y: 14 + 31 * s, width: step - 1.5, height: 11, rx: 1.5,
-              fill: inside ? `var(--hb-u${s + 1})` : "transparent", stroke: "var(--hb-line)",
-              "stroke-dasharray": c === null ? "2 2" : "none" });
-          })];
-      }));
-      note.textContent = `${count(epsilon)} of ${all.length} neurons are in the maximum match: ` +
-        `similarity ${share.toFixed(2)}`;
+  /* ---- planes ----
+     data: X and Y, activation vectors (unit x input); basis, three orthonormal vectors that span
+     them: the common output, the third direction, the vector of ones; epsilon, the tolerance.     */
+  window.hbFig.register("planes", (stage, data, { el, svg, slider }) => {
+    const state = { yaw: -0.5, pitch: 0.4, angle: 0, centred: false, epsilon: data.epsilon };
+    const NAMES = [["h\u2081", "h\u2082"], ["k\u2081", "k\u2082"]];
+    const UNIT = 64, RIM = 1.42;
+    const within = (v) => data.basis.map((b) => dot(b, v));
+    const layers = () => [data.X, data.Y].map((side) => {
+      const [a, b] = state.centred ? side.map(lessMean) : side;
+      const [c, s] = [Math.cos((state.angle * Math.PI) / 180), Math.sin((state.angle * Math.PI) / 180)];
+      return [a.map((x, i) => c * x + s * b[i]), b.map((x, i) => c * x - s * a[i])];
+    });
+    const project = ([x, y, z]) => {
+      const [cy, sy, cp, sp] = [Math.cos(state.yaw), Math.sin(state.yaw), Math.cos(state.pitch), Math.sin(state.pitch)];
+      return [UNIT * (cy * x + sy * y), 22 - UNIT * (cp * z + sp * (-sy * x + cy * y))];
     };
-    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.99, step: 0.01, value: data.epsilon,
-      show: (v) => v.toFixed(2) }, draw);
-    for (const input of [choice, centre]) input.addEventListener("input", tolerance.start);
+    const space = svg("svg", { viewBox: "-118 -118 236 236", class: "hb-space", role: "application",
+      tabindex: "0", "aria-label": "The spans of two layers as planes. Arrow keys turn the view." });
+    const set = (node, attributes) => Object.entries(attributes).forEach((pair) => node.setAttribute(...pair));
+    const place = (node, [x1, y1], [x2, y2]) => set(node, { x1, y1, x2, y2 });
+    const add = (...node) => { const made = svg(...node); space.append(made); return made; };
+    const sheets = [1, 2].map((n) => {
+      const colour = `var(--hb-u${n})`;
+      return add("polygon", { "fill-opacity": 0.16, "stroke-width": 1, fill: colour, stroke: colour });
+    });
+    const ones = add("line", { stroke: "var(--hb-line)", "stroke-dasharray": "2 3" });
+    const common = add("line", { "stroke-width": 2.5, stroke: "var(--pst-color-text-base)" });
+    const words = ["output", "mean"].map((text) => add("text", { class: "tick", "text-anchor": "middle" }, text));
+    const arrows = NAMES.map((pair, s) => pair.map((name) => {
+      const stroke = `var(--hb-u${s + 1})`;
+      return {
+        shaft: add("line", { "stroke-width": 2.2, stroke }),
+        tip: add(s ? "rect" : "circle", { "stroke-width": 2, stroke, ...(s ? { width: 8, height: 8 } : { r: 4.5 }) }),
+        label: add("text", { class: `name u${s + 1}` }, name),
+      };
+    }));
 
-    const panel = (title, ...children) =>
-      el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, title), ...children);
-    stage.append(controls, tolerance.node, el("div", { class: "hb-panels" },
-      panel("The match curve", chart), panel("Neurons in the match", rows, note)));
+    const share = el("p", { class: "hb-title", "aria-live": "polite" });
+    const notes = el("div");
+    const draw = () => {
+      const sides = layers();
+      const zero = project([0, 0, 0]);
+      const thresholds = critical(...sides);
+      const matches = (s, i) => thresholds[s][i] <= state.epsilon + TINY;
+      sides.forEach((side, s) => {
+        const [a, b] = basis(side.map(within));
+        const rim = [...Array(48).keys()].map((i) => (i * Math.PI) / 24).map((t) =>
+          project(a.map((x, j) => RIM * (Math.cos(t) * x + Math.sin(t) * b[j]))));
+        sheets[s].setAttribute("points", rim.join(" "));
+        side.forEach((v, i) => {
+          const { shaft, tip, label } = arrows[s][i];
+          const [x, y] = project(within(v));
+          place(shaft, zero, [x, y]);
+          set(tip, s ? { x: x - 4, y: y - 4 } : { cx: x, cy: y });
+          tip.style.fill = matches(s, i) ? `var(--hb-u${s + 1})` : "var(--pst-color-on-background)";
+          set(label, { x: x + (x < 0 ? -17 : 7), y: y + (s ? 10 : -4) });
+        });
+      });
+      place(common, project([-RIM, 0, 0]), project([RIM, 0, 0]));
+      place(ones, zero, project([0, 0, 1.35]));
+      [[RIM, 0, 0], [0, 0, 1.35]].forEach((at, i) => {
+        const [x, y] = project(at);
+        set(words[i], { x: Math.max(-78, Math.min(78, x)), y: y + (i ? -4 : 13) });
+      });
+      const matched = NAMES.flatMap((pair, s) => pair.filter((name, i) => matches(s, i)));
+      share.textContent = `Maximum match: ${(matched.length / 4).toFixed(2)}`;
+      notes.replaceChildren(...[
+        matched.length ? `${matched.join(", ")} match (filled tips).` : "No unit matches.",
+        `Linear CKA: ${cka(...sides).toFixed(2)}`,
+        "The outputs stay equal: the read-outs undo the shift and the turn.",
+      ].map((text) => el("p", { class: "hb-note" }, text)));
+    };
+    const turn = slider("Turn both layers", { min: 0, max: 90, step: 1, value: 0,
+      show: (v) => `${v} degrees` }, (v) => {
+      state.angle = v;
+      rotate.setAttribute("aria-pressed", String(v === 45));
+      draw();
+    });
+    const [centre, rotate] = ["Centre", "Rotate"].map((text) =>
+      el("button", { type: "button", "aria-pressed": "false" }, text));
+    centre.addEventListener("click", () => {
+      state.centred = !state.centred;
+      centre.setAttribute("aria-pressed", String(state.centred));
+      draw();
+    });
+    rotate.addEventListener("click", () => turn.set(state.angle === 45 ? 0 : 45));
+    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.95, step: 0.05, value: data.epsilon,
+      show: (v) => v.toFixed(2) }, (v) => { state.epsilon = v; draw(); });
+
+    const look = (yaw, pitch) => {
+      Object.assign(state, { yaw: state.yaw + yaw, pitch: Math.max(-1.4, Math.min(1.4, state.pitch + pitch)) });
+      draw();
+    };
+    space.addEventListener("pointerdown", (event) => space.setPointerCapture(event.pointerId));
+    space.addEventListener("pointermove", (event) => {
+      if (event.buttons) look(0.01 * event.movementX, 0.01 * event.movementY);
+    });
+    const KEYS = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
+    space.addEventListener("keydown", (event) => {
+      if (!(event.key in KEYS)) return;
+      event.preventDefault();
+      look(...KEYS[event.key]);
+    });
+    stage.append(el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, space),
+      el("div", { class: "hb-panel" }, share, notes, el("p", { style: "display: flex; gap: 0.6rem; margin: 0.8rem 0" }, centre, rotate),
+        turn.node, tolerance.node)));
+    turn.start();
     tolerance.start();
   });
 
-  /* ---- johnson-222 ------------------------------------------------------------------------------
+  /* ---- johnson-222 ----
      data: presets, a list of {name, W1, V1, W2, V2, inputs}: first- and second-layer weights of the
      two networks (W and V), 2 x 2, and the inputs, each a pair.                                   */
-  window.hbFig.register("johnson-222", (stage, data, { el, slider }) => {
+  window.hbFig.register("johnson-222", (stage, data, { el, svg }) => {
     const choice = el("select", { "aria-label": "Start from" },
       ...data.presets.map((preset, i) => el("option", { value: i }, preset.name)));
     const titles = { W1: "network 1, first layer", W2: "network 1, second layer",
@@ -131,9 +182,9 @@
       return el("div", { class: "hb-panel" }, el("p", { class: "hb-title" }, titles[name]),
         ...fields[name].map((row) => el("div", { style: "display: flex; gap: 0.3rem; margin-bottom: 0.3rem" }, ...row)));
     });
+    const picture = svg("svg", { viewBox: "-34 -128 190 164", role: "img",
+      "aria-label": "Hidden activation vectors of both networks as arrows" });
     const found = el("div", { "aria-live": "polite" });
-    const sheet = el("div", { class: "hb-table", role: "region", tabindex: 0, "aria-label": "Activations on every input" });
-    let epsilon = 0;
 
     const activations = (first, second, inputs) => {
       const hidden = inputs.map((a) => first.map((w) => Math.max(dot(w, a), 0)));
@@ -149,29 +200,43 @@
       const nets = [activations(weights.W1, weights.W2, preset.inputs),
         activations(weights.V1, weights.V2, preset.inputs)];
       const [X, Y] = nets.map((net) => columns(net.hidden));
-      const heads = ["input", "h\u2081", "h\u2082", "out\u2081", "out\u2082", "h\u2081", "h\u2082", "out\u2081", "out\u2082"];
-      sheet.replaceChildren(el("table", {},
-        el("caption", {}, "A column is the activation vector of a neuron. Left network 1, right network 2."),
-        el("thead", {}, el("tr", {}, ...heads.map((h, i) => el("th", { scope: "col" },
-          i ? el("span", { style: `color: var(--hb-u${i < 5 ? 1 : 2}-text)` }, h) : h)))),
-        el("tbody", {}, ...preset.inputs.map((a, i) => el("tr", {},
-          el("th", { scope: "row", style: "white-space: nowrap" }, `(${a.map(number).join(", ")})`),
-          ...nets.flatMap((net) => [...net.hidden[i], ...net.output[i]].map((v) => el("td", {}, number(v)))))))));
+      const reach = Math.max(1, ...[...X, ...Y].flat());
+      const tips = new Map();
+      const arrows = [X, Y].flatMap((side, s) => side.map((v, j) => {
+        const [x, y] = v.map((value, i) => ((i ? -100 : 100) * value) / reach);
+        const length = Math.hypot(x, y) || 1;
+        /* equal arrows stay apart */
+        const [ax, ay] = [(3 * (2 * s - 1) * y) / length, (-3 * (2 * s - 1) * x) / length];
+        const [hx, hy] = [x + ax - (11 * j * x) / length, y + ay - (11 * j * y) / length];
+        const key = `${Math.round(x)},${Math.round(y)}`;
+        if (!tips.has(key)) tips.set(key, { x, y, names: [] });
+        tips.get(key).names.push({ name: `${s ? "k" : "h"}${"\u2081\u2082"[j]}`, s });
+        const stroke = `var(--hb-u${s + 1})`;
+        return svg("g", {}, svg("line", { x1: ax, y1: ay, x2: hx, y2: hy, stroke, "stroke-width": 2, "stroke-dasharray": s ? "6 3" : "none" }),
+          x || y ? svg("path", { d: "M-8-4 0 0-8 4Z", fill: stroke, transform: `translate(${hx} ${hy}) rotate(${(Math.atan2(y, x) * 180) / Math.PI})` })
+            : svg("circle", { r: 3, fill: stroke }));
+      }));
+      const labels = [...tips.values()].map(({ x, y, names }) => svg("text", { class: "name", x: x > 0 ? x + 6 : x - 12, y: x > 0 ? y + 4 : y - 7 },
+        ...names.map(({ name, s }) => svg("tspan", { dx: 2, class: `name u${s + 1}` }, name))));
+      const axes = preset.inputs.map((a, i) => svg("text", { class: "tick", x: -34 * i, y: i ? -120 : 28 },
+        `on input (${a.map(number).join(", ")})`));
+      picture.replaceChildren(svg("path", { class: "zero", fill: "none", d: "M110 0H0V-110" }), ...arrows, ...labels, ...axes);
 
       const ranks = [X, Y].map((side) => basis(side).length);
       const common = ranks[0] + ranks[1] - basis([...X, ...Y]).length;
-      const same = nets[0].output.every((row, i) => row.every((v, j) => Math.abs(v - nets[1].output[i][j]) < TINY));
-      const zero = nets[0].output.flat().every((v) => Math.abs(v) < TINY);
+      const said = nets.map((net) => net.output.map((row) => `(${row.map(number).join(", ")})`).join(" and "));
+      const same = said[0] === said[1];
+      const zero = same && !/[1-9]/.test(said[0]);
       const thresholds = critical(X, Y);
-      const matched = thresholds.map((side) => side.flatMap((c, i) => (c <= epsilon + TINY ? [`h${"\u2081\u2082"[i]}`] : [])));
+      const matched = thresholds.map((side, s) => side.flatMap((c, i) => (c <= TINY ? [`${s ? "k" : "h"}${"\u2081\u2082"[i]}`] : [])));
       const share = (matched[0].length + matched[1].length) / 4;
       const smallest = Math.min(...thresholds.flat());
       const lines = [
-        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.`,
+        `Outputs: ${same ? (zero ? "equal, and all zero" : "equal") : "different"}.` + (zero ? "" : ` ${said.join("; ")}.`),
         `Hidden spans: ${SPANS[ranks[0]]} and ${SPANS[ranks[1]]}; they share ${SPANS[common]}.` +
           ` Isomorphic: ${ranks[0] === ranks[1] ? "yes" : "no"}.`,
-        `Maximum match at \u03b5 = ${epsilon.toFixed(2)}: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
-        Number.isFinite(smallest) ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "All neurons are silent: none can match.",
+        `Exact match: {${matched[0].join(", ")}} with {${matched[1].join(", ")}}, similarity ${share}.`,
+        smallest < 1 - TINY ? `The first neurons match at \u03b5 = ${smallest.toFixed(3)}.` : "No neurons match at any tolerance below 1.",
       ];
       found.replaceChildren(...lines.map((text) => el("p", { class: "hb-note" }, text)));
     };
@@ -181,15 +246,12 @@
         rows.forEach((row, i) => row.forEach((input, j) => { input.value = preset[name][i][j]; }));
       draw();
     };
-    const tolerance = slider("Tolerance \u03b5", { min: 0, max: 0.99, step: 0.01, value: 0,
-      show: (v) => v.toFixed(2) }, (v) => { epsilon = v; draw(); });
     choice.addEventListener("input", load);
     for (const input of Object.values(fields).flat(2)) input.addEventListener("input", draw);
 
     stage.append(el("p", {}, el("label", {}, "Start from ", choice)),
       el("div", { style: "display: grid; grid-template-columns: repeat(2, minmax(0, 13rem)); gap: 0.6rem 1rem" }, ...grids),
-      sheet, tolerance.node, found);
+      el("div", { class: "hb-panels" }, el("div", { class: "hb-panel" }, picture), found));
     load();
-    tolerance.start();
   });
 })();

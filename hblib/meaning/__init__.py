@@ -76,6 +76,7 @@ from hblib.meaning._factors import (
     rank_correlations,
     shuffled_rank_correlation,
 )
+from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
     "AXIS_STATISTICS",
@@ -83,6 +84,7 @@ __all__ = [
     "Enrichment",
     "FactorReader",
     "Naming",
+    "Surplus",
     "TopInputs",
     "alignment_cosines",
     "attribute_table",
@@ -101,6 +103,7 @@ __all__ = [
     "holm",
     "interpolate",
     "intrusion",
+    "luck_of",
     "mean_peak",
     "measure_digits",
     "measure_portraits",
@@ -118,10 +121,12 @@ __all__ = [
     "single_things",
     "states_count",
     "superiority",
+    "surplus",
     "switches_abruptly",
     "things_and_relations",
     "top_inputs",
     "two_things",
+    "unexplained",
     "unit_kurtosis",
     "whiten",
     "word_kurtosis",

@@ -17,12 +17,13 @@ Examples
 >>> from hblib import similarity
 >>> X = np.random.default_rng(0).normal(size=(100, 4))
 >>> rotated = X @ [[0.6, 0.8, 0, 0], [-0.8, 0.6, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
->>> similarity.simple_matches(X, rotated, epsilon=0.0)
-[Match(x=(2,), y=(2,)), Match(x=(3,), y=(3,)), Match(x=(0, 1), y=(0, 1))]
+>>> similarity.maximum_match(X, rotated, epsilon=0.0)
+Match(x=(0, 1, 2, 3), y=(0, 1, 2, 3))
 >>> round(similarity.linear_cka(X, rotated), 6)
 1.0
 """
 
+from hblib.similarity._calibration import Calibrated, calibrate, one_position
 from hblib.similarity._similarity import (
     MEASURES,
     TRANSFORMATIONS,
@@ -50,14 +51,12 @@ from hblib.similarity._subspace_match import (
     matching_curve,
     matching_similarity,
     maximum_match,
-    minimal_match,
-    simple_matches,
 )
 
 __all__ = [
-    "CriticalEpsilons", "MEASURES", "Match", "Measure", "TRANSFORMATIONS",
-    "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons", "debiased_cka",
-    "identification_accuracy", "is_match", "linear_cka", "linear_regression", "matching_curve",
-    "matching_similarity", "maximum_match", "minimal_match", "mutual_knn", "neuron_matching",
-    "procrustes_similarity", "pwcca", "rbf_cka", "rsa", "simple_matches", "svcca",
+    "Calibrated", "CriticalEpsilons", "MEASURES", "Match", "Measure", "TRANSFORMATIONS",
+    "calibrate", "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons",
+    "debiased_cka", "identification_accuracy", "is_match", "linear_cka", "linear_regression",
+    "matching_curve", "matching_similarity", "maximum_match", "mutual_knn", "neuron_matching",
+    "one_position", "procrustes_similarity", "pwcca", "rbf_cka", "rsa", "svcca",
 ]  # fmt: skip

@@ -6,8 +6,7 @@ A pair of sets ``(X', Y')`` of neurons of two layers is an *epsilon-approximate 
     dist(y, span X') <= epsilon |y|  for all y in Y'.
 
 Unions of matches are matches, so there is one *maximum match*. Its share of all neurons is the
-*maximum matching similarity*. A match is *simple* if it is not a union of strictly smaller
-matches; a *v-minimal* match is a match that contains the neuron v and no smaller match that does.
+*maximum matching similarity*.
 
 References
 ----------
@@ -24,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import linalg
 
-from hblib._checks import as_array, choice, generator, whole
+from hblib._checks import as_array
 from hblib.similarity._layers import (
     RANK_TOLERANCE,
     above_rounding,
@@ -159,95 +158,6 @@ def maximum_match(X: ArrayLike, Y: ArrayLike, epsilon: float, *, centred: bool =
     """
     vectors = _activation_vectors(X, Y, centred)
     return _eliminate(vectors, _check_epsilon(epsilon), _all_alive(vectors)).match()
-
-
-def minimal_match(
-    X: ArrayLike,
-    Y: ArrayLike,
-    epsilon: float,
-    neuron: int,
-    *,
-    side: str = "x",
-    centred: bool = False,
-    rng: int | np.random.Generator | None = None,
-) -> Match | None:
-    """Find a v-minimal match: one that contains `neuron` and no smaller match that does.
-
-    Every other neuron is left out once; if the maximum match of the rest still contains
-    `neuron`, the rest becomes that match. Several v-minimal matches may exist, and the order of
-    the trials decides which one is found.
-
-    Parameters
-    ----------
-    X, Y, epsilon, centred
-        As in `maximum_match`.
-    neuron : int
-        Column of the neuron v.
-    side : {"x", "y"}
-        The layer to which `neuron` belongs.
-    rng : int, Generator or None
-        Order of the trials; None goes from the first to the last neuron.
-
-    Returns
-    -------
-    Match or None
-        None if no match contains the neuron.
-
-    Examples
-    --------
-    >>> X, Y = [[1, 0], [0, 1], [0, 0]], [[2, 0], [0, 3], [0, 0]]
-    >>> minimal_match(X, Y, 0.0, 1, side="y")
-    Match(x=(1,), y=(1,))
-    """
-    vectors = _activation_vectors(X, Y, centred)
-    epsilon = _check_epsilon(epsilon)
-    choice("side", side, ("x", "y"))
-    last = getattr(vectors, side).shape[1] - 1
-    neuron = whole(f"neuron (a column of {side.upper()})", neuron, 0, last)
-    largest = _eliminate(vectors, epsilon, _all_alive(vectors))
-    return _minimal(vectors, epsilon, largest, neuron, side, _trial_order(rng))
-
-
-def simple_matches(
-    X: ArrayLike,
-    Y: ArrayLike,
-    epsilon: float,
-    *,
-    centred: bool = False,
-    rng: int | np.random.Generator | None = None,
-) -> list[Match]:
-    """Decompose the maximum match into simple matches, one for each of its neurons.
-
-    A match is simple exactly if it is v-minimal for one of its neurons: a match that is v-minimal
-    is no union of smaller ones, for one of them would contain v; and a match that is v-minimal
-    for none of its neurons is the union of smaller ones, one for each neuron.
-
-    Parameters
-    ----------
-    X, Y, epsilon, centred, rng
-        As in `minimal_match`.
-
-    Returns
-    -------
-    list of Match
-        Without repetition, smallest first. Their union is the maximum match.
-
-    Examples
-    --------
-    >>> X, Y = [[1, 0], [0, 1], [0, 0]], [[2, 0], [0, 3], [0, 0]]
-    >>> simple_matches(X, Y, 0.0)
-    [Match(x=(0,), y=(0,)), Match(x=(1,), y=(1,))]
-    """
-    vectors = _activation_vectors(X, Y, centred)
-    epsilon = _check_epsilon(epsilon)
-    rng = _trial_order(rng)
-    largest = _eliminate(vectors, epsilon, _all_alive(vectors))
-    found = {
-        _minimal(vectors, epsilon, largest, neuron, side, rng)
-        for side, neurons in largest._asdict().items()
-        for neuron in neurons
-    }
-    return sorted(found, key=lambda match: (len(match.x) + len(match.y), match))
 
 
 def critical_epsilons(X: ArrayLike, Y: ArrayLike, *, centred: bool = False) -> CriticalEpsilons:
@@ -443,29 +353,6 @@ def _eliminate(vectors: _Vectors, epsilon: float, columns: _Columns) -> _Columns
     return _Columns(x, y)
 
 
-def _minimal(
-    vectors: _Vectors,
-    epsilon: float,
-    match: _Columns,
-    neuron: int,
-    side: str,
-    rng: np.random.Generator | None,
-) -> Match | None:
-    if neuron not in getattr(match, side):
-        return None
-    trials = [("x", i) for i in match.x] + [("y", j) for j in match.y]
-    for trial in range(len(trials)) if rng is None else rng.permutation(len(trials)):
-        tried_side, tried = trials[trial]
-        present = getattr(match, tried_side)
-        if (tried_side, tried) == (side, neuron) or tried not in present:
-            continue
-        without = match._replace(**{tried_side: present[present != tried]})
-        smaller = _eliminate(vectors, epsilon, without)
-        if neuron in getattr(smaller, side):
-            match = smaller
-    return match.match()
-
-
 def _distance_bound(epsilon: Any, resolution: float) -> Any:
     """Largest distance that counts as within `epsilon`, given what rounding does to distances.
 
@@ -479,10 +366,6 @@ def _distances(A: np.ndarray, B: np.ndarray, resolution: float) -> np.ndarray:
     """Distances of the columns of A from the span of the columns of B."""
     Q = orthonormal_basis(B, resolution)
     return np.linalg.norm(A - Q @ (Q.T @ A), axis=0)
-
-
-def _trial_order(rng: int | np.random.Generator | None) -> np.random.Generator | None:
-    return None if rng is None else generator(rng)
 
 
 def _check_epsilon(epsilon: float, name: str = "epsilon") -> float:
