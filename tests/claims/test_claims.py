@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from nbformat import v4
 
 from hblib import claims
+from hblib.claims import _check
 from hblib.claims import _criteria as criteria
 from hblib.claims import _outputs as outputs
-from hblib.claims import _check
 from runner import ledger
 
 pytestmark = pytest.mark.filterwarnings("error")  # a warning would end up in a chapter
