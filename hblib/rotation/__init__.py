@@ -25,6 +25,7 @@ from hblib.rotation._factorisation import (
     factorisation_gradient,
     initial_factors,
 )
+from hblib.rotation._independent import map_deviation, predicted_deviation
 from hblib.rotation._optimisers import GROUPS, RULES, UpdateRule, update_rule
 from hblib.rotation._orthogonal import (
     fractional_power,
@@ -43,6 +44,7 @@ from hblib.rotation._orthogonal import (
     varimax,
 )
 from hblib.rotation._preconditioners import Muon, newton_schulz
+from hblib.rotation._starts import same_distribution
 from hblib.rotation._symmetry import (
     classify_defects,
     reference_problem,
@@ -68,9 +70,10 @@ __all__ = [
     "UpdateRule", "admissible_rotations", "classify_defects", "descent_rule", "draw_mini_tasks",
     "equivariance_defect", "factorisation_error", "factorisation_gradient", "fractional_power",
     "gradient_descent", "haar", "imbalance", "imbalance_drift", "initial_factors",
-    "invariance_defect", "is_orthogonal", "kurtosis", "newton_schulz", "permutation",
-    "plane_rotation", "positive_scaling", "principal_angles", "procrustes_rotation",
-    "reference_problem", "reflection", "rotation_2d", "sign_flip", "signed_permutation",
+    "invariance_defect", "is_orthogonal", "kurtosis", "map_deviation", "newton_schulz",
+    "permutation", "plane_rotation", "positive_scaling", "predicted_deviation",
+    "principal_angles", "procrustes_rotation", "reference_problem", "reflection", "rotation_2d",
+    "same_distribution", "sign_flip", "signed_permutation",
     "surviving_group", "symmetry_defects", "symmetry_table", "train_factorisation", "update_rule",
     "varimax",
 ]  # fmt: skip
