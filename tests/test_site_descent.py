@@ -35,9 +35,10 @@ def test_descent_and_its_defect_are_those_of_the_library(open_descent, rule):
     page.get_by_role("button", name="100 steps").click()
     problem = rotation.Problem(M)
     options = {"rule": rotation.RULES[rule], "n_steps": 100, "lr": RATES[rule]}
-    ends = [rotation.train_factorisation(problem, *start, **options)
-            for start in ((A0, B0), (U @ A0, U @ B0))]  # fmt: skip
-    assert shown(page, "Step 100, error") == pytest.approx([run.error[-1, 0] for run in ends], abs=1e-4)
+    starts = (A0, B0), (U @ A0, U @ B0)
+    ends = [rotation.train_factorisation(problem, *start, **options) for start in starts]
+    errors = [run.error[-1, 0] for run in ends]
+    assert shown(page, "Step 100, error") == pytest.approx(errors, abs=1e-4)
     _, curve = rotation.equivariance_defect(problem, A0, B0, U, curve=True, **options)
     [off] = shown(page, "copy 1 by")
     assert off == pytest.approx(100 * curve[-1, 0], abs=0.06)
@@ -49,11 +50,10 @@ def test_descent_and_its_defect_are_those_of_the_library(open_descent, rule):
 
 def test_the_contour_map_descends_as_the_library_does(open_descent):
     page = open_descent()
-
+    start = [[[TOY["g"] * TOY["a"]]]], [[[TOY["b"] / TOY["g"]]]]
     run = rotation.train_factorisation(
-        rotation.Problem([[1.0]]), *map(np.array, ([[[1.0]]], [[[-0.45]]])), lr=0.05, n_steps=200
+        rotation.Problem([[TOY["target"]]]), *start, lr=TOY["lr"], n_steps=TOY["steps"]
     )
-
     x, y = re.search(
         r"ends at \(([\d.−]+), ([\d.−]+)\)", page.locator("hb-fig").inner_text()
     ).groups()

@@ -80,14 +80,17 @@ def predicted_deviation(
     True
     """
     _pairs(solution1[0], solution2[0])
-    difference = _metric(*solution2, Q2) - _metric(*solution1, Q1)
+    difference = _metric(*solution2, "Q2", Q2) - _metric(*solution1, "Q1", Q1)
     return np.linalg.norm(difference, axis=(1, 2)) / (2 * np.sqrt(difference.shape[-1]))
 
 
-def _metric(A: ArrayLike, B: ArrayLike, Q: ArrayLike | None) -> np.ndarray:
+def _metric(A: ArrayLike, B: ArrayLike, name: str, Q: ArrayLike | None) -> np.ndarray:
     """H - I of a solution in the singular basis of its product, to first order in Q."""
-    A, B = (as_array(name, value, ndim=3).astype(float) for name, value in (("A", A), ("B", B)))
-    Q = imbalance(A, B) if Q is None else as_array("Q", Q, ndim=3).astype(float)
+    A, B = (as_array(which, X, ndim=3).astype(float) for which, X in (("A", A), ("B", B)))
+    conserved = imbalance(A, B)  # refuses factors that do not fit
+    Q = conserved if Q is None else as_array(name, Q, ndim=3).astype(float)
+    if Q.shape != conserved.shape:
+        raise ValueError(f"{name} must have the shape {conserved.shape}, got {Q.shape}")
     k = A.shape[1]
     left, size, right = np.linalg.svd(A.mT @ B, full_matrices=False)
     left, size = left[..., :k], size[..., :k]

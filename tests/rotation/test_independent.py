@@ -79,3 +79,9 @@ def test_equal_and_constant_starts_cannot_be_told_apart():
 def test_starts_of_different_shapes_are_refused(X, Y):
     with pytest.raises(ValueError, match="same shape"):
         rotation.same_distribution(X, Y)
+
+
+def test_a_conserved_matrix_of_another_shape_is_refused():
+    A, B = rotation.initial_factors("gaussian", 2, (5, 4), 3)
+    with pytest.raises(ValueError, match="Q2 must have the shape"):
+        rotation.predicted_deviation((A, B), (A, B), Q2=np.ones((3, 3, 3)))
