@@ -3,7 +3,8 @@
 `hblib.claims` says of every output what it is. What must be the same on every machine is compared
 letter by letter: verdicts, criteria, sample sizes, outcomes of controls, names of rows and columns,
 exact results, and that nothing is missing or added. What is measured is compared within a tolerance
-that its kind has: an estimate by its own interval and threshold, other numbers by `same_number`.
+that its kind has: an estimate by its own interval and threshold, other numbers by `same_number`,
+those in a printed line too.
 Captions, text alternatives, notes of cards and texts marked as varying are not compared, nor are
 pictures; that they are there is.
 
@@ -14,6 +15,7 @@ robustness for what differed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -27,6 +29,8 @@ RELATIVE, ABSOLUTE, UNITS = 0.5, 0.1, 5
 # What an estimate and the ends of its interval may move: the mean width of the two intervals and,
 # since intervals can be narrow by luck, a part of the threshold that its criterion names.
 OF_THRESHOLD = 0.25
+
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w.]*\w)")
 
 _GLUED = "application/papermill.record/"  # myst_nb.glue keeps every MIME type behind this
 
@@ -233,7 +237,17 @@ def _finding(a, b, criterion):
     return found
 
 
+def _printed(a, b):
+    """Compare what a cell printed: words letter by letter, numbers as measured ones."""
+    words, words_now = _NUMBER.split(a), _NUMBER.split(b)
+    if [" ".join(w.split()) for w in words] != [" ".join(w.split()) for w in words_now]:
+        return _exact(a, b)
+    pairs = zip(_NUMBER.findall(a), _NUMBER.findall(b))
+    return [f"printed {x}, rerun {y}" for x, y in pairs if not same_number(x, y)]
+
+
 _BY_KIND = {
+    "stream": _printed,
     "claim": _claim,
     "table": _table,
     "number": _cell,
