@@ -13,11 +13,7 @@ PATH = re.compile(
 TIME = re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\b\d\d:\d\d:\d\d\b")
 WARNING = re.compile(r"\b\w*Warning\b:")
 METADATA = {"kernelspec", "language_info", "hblib", "mystnb"}
-<<<<<<< HEAD
 CELL_METADATA = {"tags", "mystnb", "hblib"}
-=======
-CELL_METADATA = {"hblib", "tags", "mystnb"}
->>>>>>> chapter1m
 
 
 def breaches(notebook):

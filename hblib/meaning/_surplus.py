@@ -1,9 +1,9 @@
 """How nameable a direction is: a graded score that brightness, length and luck cannot earn.
 
-A direction is named by the attribute that its top inputs share. Three things make it look
-nameable when it is not: how bright an input is, how long its activation vector is, and luck, since many attributes
-give many chances. The *surplus* is what remains of the share when all three are taken away. It is
-graded: no bar decides what counts as a name, so it cannot saturate there.
+A direction is named by the attribute that its top inputs share. Three things make it look nameable
+when it is not: how bright an input is, how long its activation vector is, and luck, since many
+attributes give many chances. The *surplus* is what remains of the share when all three are taken
+away. It is graded: no bar decides what counts as a name, so it cannot saturate there.
 """
 
 from __future__ import annotations
