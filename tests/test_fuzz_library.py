@@ -568,6 +568,7 @@ NOT_CALLED = {
     "rotation.descent_rule": "makes rules of training",
     "rotation.gradient_descent": "a rule of training, run by train_factorisation",
     "rotation.surviving_group": "takes the table of symmetry_defects",
+    "similarity.Calibrated": RECORD,
     "similarity.CriticalEpsilons": RECORD,
     "similarity.Match": RECORD,
     "similarity.Measure": RECORD,
