@@ -72,6 +72,15 @@ def figure_scripts(folder):
     }
 
 
+def strip_scripts(folder):
+    """Leave comments and indentation of our own scripts at home; no text runs over two lines."""
+    for path in folder.glob("hb-*.js"):
+        code = re.sub(r"^\s*/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+        lines = (line.strip() for line in code.splitlines())
+        kept = [line for line in lines if line and not line.startswith("//")]
+        path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+
+
 def drop_scripts(soup, figures):
     """Remove the scripts that this page does not need."""
     kinds = {node.get("kind") for node in soup.select("hb-fig")}

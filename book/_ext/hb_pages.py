@@ -59,6 +59,7 @@ def finish(app, exception):
     terms = hb_reader.glossary(pages["book/glossary"]) if "book/glossary" in pages else {}
     pages = {name: soup for name, soup in pages.items() if DONE not in soup.html.attrs}
     book = about(app)
+    hb_light.strip_scripts(out / "_static")
     figures = hb_light.figure_scripts(out / "_static")
     for docname, soup in pages.items():
         hb_still.draw(soup)
