@@ -10,7 +10,7 @@ chapter stale.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hblib.claims import _criteria as criteria
@@ -46,16 +46,21 @@ def _found_html(found: Finding, outcome: str | None = None) -> str:
     )
 
 
+def _in_units(entry: Mapping) -> tuple[Callable[..., str], str, str]:
+    """How the numbers of an effect are shown, and the units of a level and of a difference."""
+    share = entry["levels"]["unit"] in effects.SHARES
+
+    def said(x: float, sign: str = "") -> str:
+        return num(100 * x if share else x, f"{sign}.3g").__html__()
+
+    return (said, " %", " points") if share else (said, "", "")
+
+
 def _numbers_html(record: Record) -> str:
     """The number that settles a claim beside its null, or else beside its control."""
     (low, high), entry = record.found.interval, record.entry
     if record.levels is not None:
-        share = entry["levels"]["unit"] in effects.SHARES
-        scale, percent, points = (100, " %", " points") if share else (1, "", "")
-
-        def said(x, sign=""):
-            return num(scale * x, f"{sign}.3g").__html__()
-
+        said, percent, points = _in_units(entry)
         named = ", ".join(
             f"{html.escape(entry['levels'][name])} {said(level.estimate)}{percent}"
             for name, level in record.levels.items()
@@ -71,14 +76,9 @@ def _numbers_html(record: Record) -> str:
 def _aloud_html(record: Record) -> str:
     """What an effect came to, as it would be said aloud."""
     entry, (low, high) = record.entry, record.found.interval
-    share = entry["levels"]["unit"] in effects.SHARES
-    scale, percent, points = (100, " %", " points") if share else (1, "", "")
-
-    def said(x, sign=""):
-        return num(scale * x, f"{sign}.3g").__html__()
-
+    said, percent, points = _in_units(entry)
     measured, null = (html.escape(entry["levels"][name]) for name in ("measured", "null"))
-    least = f"{scale * entry['worthwhile']:.3g}{points}"
+    least = effects._words(entry["worthwhile"], entry["levels"]["unit"])
     none = entry["criterion"]["direction"] == "none"
     counts = {
         "above": f"A difference counts if it is above {least}",
