@@ -95,7 +95,7 @@ def standing_rows(record, standing, robustness):
         on = html.escape(standing.replication)
         found = ", ".join(f"{id}: {verdict}" for id, verdict in standing.replicated)
         replicated = f"on {on}: {found or 'not tried yet'}"
-    return [("Reproduced", reproduced), ("Robust", robust), ("Replicated", replicated)]
+    return [("Reproduced elsewhere", reproduced), ("Robust", robust), ("Replicated", replicated)]
 
 
 class OutputRenderer(MimeRenderPlugin):

@@ -144,8 +144,8 @@ def _card_rows(record: Record) -> list[tuple[str, str]]:
         units = f"{entry['n']['units']} {entry['n']['of']}"
         rows.append(("Independent units, fixed beforehand", html.escape(units)))
     if "null" in entry:
-        null = f"{text_to_html(entry['null']['statement'])}: {text_to_html(entry['null']['why'])}"
-        rows.append(("Strongest null", null))
+        null = entry["null"]["statement"].rstrip(". "), entry["null"]["why"]
+        rows.append(("Strongest null", ": ".join(map(text_to_html, null))))
     rows.append(("Criterion, fixed beforehand", html.escape(effects.in_words(entry))))
     for name, level in (record.levels or {}).items():
         label = html.escape(entry["levels"][name])
