@@ -39,12 +39,14 @@ from hblib.models.language._symmetries import (
     untie,
 )
 from hblib.models.language._tokens import Tokenizer
+from hblib.models.language._training import RULES, LanguageTraining, train_language
 from hblib.models.language._twins import random_model, random_twin, shuffled_twin
 from hblib.models.language._use import encode, generate, read, token_losses
 
 __all__ = [
-    "INPUTS", "LanguageModel", "MODELS", "Sizes", "Tokenizer", "encode", "fold", "generate",
-    "hadamard", "is_folded", "kept", "load", "logits", "places", "random_hadamard", "random_model",
-    "random_twin", "read", "rotary_matrix", "rotate", "round_to_bits", "rounding", "shuffled_twin",
-    "token_losses", "turn_neurons", "turn_queries", "turn_values", "untie",
+    "INPUTS", "LanguageModel", "LanguageTraining", "MODELS", "RULES", "Sizes", "Tokenizer",
+    "encode", "fold", "generate", "hadamard", "is_folded", "kept", "load", "logits", "places",
+    "random_hadamard", "random_model", "random_twin", "read", "rotary_matrix", "rotate",
+    "round_to_bits", "rounding", "shuffled_twin", "token_losses", "train_language", "turn_neurons",
+    "turn_queries", "turn_values", "untie",
 ]  # fmt: skip
