@@ -1,4 +1,4 @@
-"""A language model to look into: load it, run it in pieces, turn it, round it, or train a small one.
+"""A language model to look into: load, run in pieces, turn and round it, or train a small one.
 
 The model is of the type Llama (RMSNorm, rotary positions, grouped-query attention, SwiGLU), real
 ones such as SmolLM2 among them, and its forward pass is our own: every place can be read and

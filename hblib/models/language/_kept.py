@@ -43,8 +43,8 @@ def kept(
 
     Notes
     -----
-    A file is named after a hash of the weights, the tokens and the place: changed weights give other
-    files, and a place is read again from its own file whatever else was asked for.
+    A file is named after a hash of the weights, the tokens and the place: changed weights give
+    other files, and a place is read again from its own file whatever else was asked for.
 
     Examples
     --------

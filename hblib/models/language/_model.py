@@ -54,7 +54,7 @@ class Sizes:
     Examples
     --------
     >>> Sizes(2, 32, 4, 2, 8, 64, 100).n_parameters
-    21760
+    21792
     """
 
     n_layers: int
@@ -141,7 +141,7 @@ class LanguageModel:
     """
 
     sizes: Sizes
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor] = field(repr=False)
     tokenizer: Any = None
     _kept: dict = field(default_factory=dict, init=False, repr=False)
 

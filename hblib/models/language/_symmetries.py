@@ -147,7 +147,8 @@ def turn_values(model: LanguageModel, R: ArrayLike) -> LanguageModel:
     >>> from hblib.models import language
     >>> model = language.random_model(language.Sizes(2, 32, 4, 2, 8, 64, 100), rng=0)
     >>> turned = turn_values(model, rotation.haar(8, rng=1, size=(2, 2)))
-    >>> bool(torch.allclose(language.logits(turned, [5, 7]), language.logits(model, [5, 7]), atol=1e-5))
+    >>> out = [language.logits(m, [5, 7]) for m in (turned, model)]
+    >>> torch.allclose(*out, atol=1e-5)
     True
     """
     R = _heads(model, R)

@@ -1,4 +1,4 @@
-"""Training small language models, many seeds side by side, by rules that see axes and rules that do not.
+"""Training small language models side by side, by rules that see axes and by rules that do not.
 
 Every rule acts on each weight matrix of each model by itself. What decides whether a rule keeps the
 rotations of the residual stream is the index in which it treats entries one by one: gradient
@@ -113,7 +113,8 @@ def train_language(
             f"tokens must be one text of more than n_positions = {n_positions} tokens, "
             f"got the shape {tuple(tokens.shape)}"
         )
-    rate = number("learning_rate", _RATES[rule] if learning_rate is None else learning_rate, above=0)
+    rate = _RATES[rule] if learning_rate is None else learning_rate
+    number("learning_rate", rate, above=0)
     number("adam_rate", adam_rate, above=0)
     n_steps, batch_size = whole("n_steps", n_steps), whole("batch_size", batch_size)
     rng = generator(rng)
@@ -169,7 +170,7 @@ def _optimisers(learnt, rule, rate, adam_rate):
 
 
 class _Rows(torch.optim.Optimizer):
-    """Momentum, each row of a matrix scaled to length one: entries of a row are never told apart."""
+    """Momentum, each row of a matrix scaled to length one; entries of a row are not told apart."""
 
     def __init__(self, matrices, lr, momentum=0.95):
         super().__init__(matrices, {"lr": lr, "momentum": momentum})
@@ -187,7 +188,7 @@ class _Rows(torch.optim.Optimizer):
 class _Shampoo(torch.optim.Optimizer):
     """Shampoo with moving averages: ``L^(-1/4) G R^(-1/4)``, or ``G R^(-1/2)`` on one side."""
 
-    def __init__(self, matrices, lr, one_sided=False, beta=0.95, damping=1e-6, every=5):
+    def __init__(self, matrices, lr, one_sided=False, beta=0.95, damping=1e-3, every=5):
         named = {"one_sided": one_sided, "beta": beta, "damping": damping, "every": every}
         super().__init__(matrices, {"lr": lr, **named})
 

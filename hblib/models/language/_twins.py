@@ -66,9 +66,7 @@ def random_model(
     return LanguageModel(sizes, {name: torch.stack([d[name] for d in drawn]) for name in drawn[0]})
 
 
-def random_twin(
-    model: LanguageModel, rng: Randomness, scale: float | None = None
-) -> LanguageModel:
+def random_twin(model: LanguageModel, rng: Randomness, scale: float | None = None) -> LanguageModel:
     """Return a model of the same sizes with random weights, see `random_model`.
 
     Examples
