@@ -108,6 +108,9 @@ def test_hooks_read_and_replace_every_place(model):
             model, TOKENS[0], hook=lambda at, x, place=place: 2 * x + 1 if at == place else None
         )
         assert (out - language.logits(model, TOKENS[0])).abs().max() > 1e-3, place
+    for place in every:  # a pass that ends behind the place gives the same
+        alone = language.read(model, TOKENS, place)[place]
+        np.testing.assert_allclose(alone[:12], found[place], atol=1e-12)
     after = language.read(model, TOKENS[0], "mlp.1", hook=lambda at, x: 0 * x)["mlp.1"]
     assert not after.any()
 

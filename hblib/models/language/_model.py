@@ -238,21 +238,33 @@ def logits(
     >>> list(kept)[:6]
     ['residual.0', 'attention.0', 'heads.0', 'mlp.0', 'neurons.0', 'residual.1']
     """
+    x = run(model, tokens, hook, cache)
+    return linear(x, model.weights.get("head", model.weights["embedding"]))
+
+
+def run(
+    model: LanguageModel,
+    tokens: ArrayLike | torch.Tensor,
+    hook: Hook | None = None,
+    cache: dict[str, torch.Tensor] | None = None,
+    n_layers: int | None = None,
+) -> torch.Tensor:
+    """Run the blocks, all of them by default, and return what the head reads."""
     tokens = as_tokens(tokens, model.sizes)
+    n_layers = model.sizes.n_layers if n_layers is None else n_layers
     see = (lambda place, x: x) if hook is None else _seeing(hook)
     W, E = model.weights, model.weights["embedding"]
     turn = rotary(model, tokens.shape[-1], _length(cache))
     h = E[tokens] if E.ndim == 2 else E[:, tokens]
-    for n in range(model.sizes.n_layers):
+    for n in range(n_layers):
         h = see(f"residual.{n}", h)
         x = see(f"attention.{n}", norm(h, W[f"{n}.gain_attention"], model.sizes.eps))
         h = h + linear(see(f"heads.{n}", attention(model, n, x, turn, cache)), W[f"{n}.o"])
         x = see(f"mlp.{n}", norm(h, W[f"{n}.gain_mlp"], model.sizes.eps))
         neurons = functional.silu(linear(x, W[f"{n}.gate"])) * linear(x, W[f"{n}.up"])
         h = h + linear(see(f"neurons.{n}", neurons), W[f"{n}.down"])
-    h = see(f"residual.{model.sizes.n_layers}", h)
-    x = see("head", norm(h, W["gain"], model.sizes.eps))
-    return linear(x, W.get("head", E))
+    h = see(f"residual.{n_layers}", h)
+    return see("head", norm(h, W["gain"], model.sizes.eps))
 
 
 def norm(h: torch.Tensor, gain: torch.Tensor, eps: float) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from hblib._checks import whole
-from hblib.models.language._model import Hook, LanguageModel, as_tokens, logits, places
+from hblib.models.language._model import Hook, LanguageModel, as_tokens, logits, places, run
 
 
 @torch.no_grad()
@@ -17,7 +17,7 @@ def token_losses(
     model: LanguageModel,
     tokens: ArrayLike | torch.Tensor,
     hook: Hook | None = None,
-    batch_size: int = 4,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Return how surprised the model is by every token but the first, in nats.
 
@@ -27,8 +27,8 @@ def token_losses(
     tokens : array_like of int, shape (n_positions,) or (n_texts, n_positions)
     hook : callable, optional
         See `logits`.
-    batch_size : int
-        Texts per forward pass.
+    batch_size : int, optional
+        Texts per forward pass; by default as many as keep the logits within half a gigabyte.
 
     Returns
     -------
@@ -53,8 +53,7 @@ def token_losses(
         raise ValueError("tokens must have at least 2 positions for a loss, got 1")
     rows = tokens[None] if tokens.ndim == 1 else tokens
     parts = []
-    for start in range(0, len(rows), whole("batch_size", batch_size)):
-        batch = rows[start : start + batch_size]
+    for batch in _batches(model, rows, batch_size):
         said = logits(model, batch[:, :-1], hook).log_softmax(-1)
         wanted = batch[:, 1:, None].expand(*said.shape[:-1], 1)
         parts.append(-said.gather(-1, wanted)[..., 0].double())
@@ -123,7 +122,7 @@ def read(
     tokens: ArrayLike | torch.Tensor,
     at: str | Sequence[str],
     hook: Hook | None = None,
-    batch_size: int = 4,
+    batch_size: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Return what is at some places of the model, one row for each token.
 
@@ -135,8 +134,8 @@ def read(
         Names of `places`.
     hook : callable, optional
         See `logits`; it acts before the reading.
-    batch_size : int
-        Texts per forward pass.
+    batch_size : int, optional
+        Texts per forward pass; by default as many as keep the logits within half a gigabyte.
 
     Returns
     -------
@@ -172,6 +171,21 @@ def read(
             found[place].append(x.flatten(-3, -2).detach().cpu().numpy().copy())
         return changed
 
-    for start in range(0, len(rows), whole("batch_size", batch_size)):
-        logits(model, rows[start : start + batch_size], keep)
+    # Blocks behind the last place are not run.
+    last = [model.sizes.n_layers if p == "head" else _block(p) for p in at]
+    for batch in _batches(model, rows, batch_size):
+        run(model, batch, keep, n_layers=max(last, default=0))
     return {place: np.concatenate(parts, axis=-2) for place, parts in found.items()}
+
+
+def _block(place):
+    """How many blocks must run until a place is reached."""
+    kind, _, n = place.partition(".")
+    return int(n) + (kind != "residual")
+
+
+def _batches(model, rows, batch_size):
+    if batch_size is None:
+        one = rows.shape[-1] * model.sizes.n_tokens * (model.n_models or 1)
+        batch_size = max(1, 2**27 // one)
+    return rows.split(whole("batch_size", batch_size))
