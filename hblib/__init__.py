@@ -12,7 +12,7 @@ meaning    what a direction has to do with the world
 words      vocabularies, word vectors and their files, skip-gram, GloVe
 sparse     orthogonal matching pursuit, K-SVD, TopK autoencoder, recovery
 grid       layers on a map: surfaces, penalties, layout, measures
-models     small networks side by side, autoencoder, captioner, activations of any module
+models     small networks side by side, autoencoder, captioner, a language model, any module
 ========== =====================================================================================
 
 >>> from hblib import similarity

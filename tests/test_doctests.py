@@ -7,12 +7,16 @@ import pytest
 from scripts import ROOT
 
 LIBRARY = ROOT / "hblib"
-ROOMS = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
+ROOMS = sorted(
+    ".".join(path.parent.relative_to(LIBRARY).parts)
+    for path in LIBRARY.rglob("__init__.py")
+    if path.parent != LIBRARY
+)
 
 
 def modules(room):
     """Names of the modules of a room; of the library's own where it is ``""``."""
-    folder, package = LIBRARY / room, ".".join(filter(None, ["hblib", room]))
+    folder, package = LIBRARY.joinpath(*room.split(".")), ".".join(filter(None, ["hblib", room]))
     names = [path.stem for path in sorted(folder.glob("*.py"))]
     return [package if name == "__init__" else f"{package}.{name}" for name in names]
 

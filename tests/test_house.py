@@ -10,7 +10,11 @@ from scripts import ROOT
 import hblib
 
 ROOMS = re.findall(r"^([a-z]+) +\S", hblib.__doc__.split("==\n", 1)[1], flags=re.MULTILINE)
-FILES = sorted((ROOT / "hblib").glob("*/*.py"))
+FILES = sorted(path for path in (ROOT / "hblib").rglob("*.py") if path.parent != ROOT / "hblib")
+
+
+def _room(path):
+    return path.relative_to(ROOT / "hblib").parts[0]
 
 
 def _imported(path):
@@ -34,13 +38,13 @@ def _imported(path):
 
 
 def test_the_list_of_rooms_is_that_of_the_folders():
-    assert set(ROOMS) == {path.parent.name for path in FILES} and len(ROOMS) == len(set(ROOMS))
+    assert set(ROOMS) == {_room(path) for path in FILES} and len(ROOMS) == len(set(ROOMS))
 
 
 def test_a_room_imports_only_from_those_before_it():
     found = []
     for path in FILES:
-        allowed = {*ROOMS[: ROOMS.index(path.parent.name) + 1]}
+        allowed = {*ROOMS[: ROOMS.index(_room(path)) + 1]}
         for name in _imported(path):
             parts = name.split(".")
             room = parts[1] if len(parts) > 1 and parts[1] in ROOMS else None

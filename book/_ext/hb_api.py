@@ -33,6 +33,10 @@ from runner import files
 
 # Room -> what it holds, in the words and the order of the library's own docstring.
 ROOMS = dict(re.findall(r"^(\w+) +(\S.*)", hblib.__doc__.split("=\n")[1], re.M))
+# Packages within a room, such as ``models.language``: described on the page of their room.
+WITHIN = {
+    ".".join(path.parts[-3:-1]) for path in Path(hblib.__file__).parent.glob("*/*/__init__.py")
+}
 
 # ---------------------------------------------------------------- what a room holds
 
@@ -108,8 +112,9 @@ def _used(path, _changed):
     for node in nodes_of:
         if isinstance(node, ast.Attribute):
             first, *rest = ast.unparse(node).split(".")
-            used |= {".".join([*known[first], *rest][:2])} if first in known else set()
-    return used
+            parts = [*known[first], *rest] if first in known else []
+            used.add(".".join(parts[: 3 if ".".join(parts[:2]) in WITHIN else 2]))
+    return used - {""}
 
 
 def users(root, name):
@@ -132,7 +137,7 @@ class Room(SphinxDirective):
 
     def run(self):
         self.room = self.arguments[0]
-        if self.room not in ROOMS:
+        if self.room not in {*ROOMS, *WITHIN}:
             raise self.error(f"The library has no room {self.room!r}.")
         self.module = importlib.import_module(f"hblib.{self.room}")
         self.names = sorted(self.module.__all__, key=str.lower)

@@ -2,7 +2,8 @@
 
 `train_networks` trains one classifier from many starting points side by side; `train_autoencoder`
 and `train_captioner` give codes of pictures and decode them again, into pictures or into captions,
-whose distribution is a tree. `activations` reads the layers of any torch model.
+whose distribution is a tree. `activations` reads the layers of any torch model. Language
+models have a package of their own, `hblib.models.language`.
 
 >>> import torch
 >>> from hblib import models
