@@ -29,7 +29,7 @@ SIZES = Sizes(
     n_layers=2, width=64, n_heads=4, n_kv_heads=2, head_width=16, n_neurons=160, n_tokens=27
 )
 FILE = Path(__file__).with_name("_letters_model") / "weights.npz"
-SHA256 = ""
+SHA256 = "47efabafbd518de82dae3bcd8c89965492b9ca8f77a0cd1f75fd177b52f8192a"
 _LEVELS = 127
 
 
