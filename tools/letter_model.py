@@ -37,7 +37,7 @@ def held_out_loss(model, tokens):
     return float(language.token_losses(model, rows[::4]).mean())
 
 
-def train(tokens, schedule=SCHEDULE):
+def train(tokens, schedule):
     """Return a model with learnt gains."""
     model = language.random_model(_letters.SIZES, rng=SEED)
     for number, (n_steps, rate, batch_size) in enumerate(schedule):
@@ -68,7 +68,7 @@ def main():
     torch.set_num_threads(1)
     tokens = letters()
     if not check:
-        content = packed(train(tokens))
+        content = packed(train(tokens, SCHEDULE))
         _letters.FILE.parent.mkdir(exist_ok=True)
         _letters.FILE.write_bytes(content)
         _letters.SHA256 = hashlib.sha256(content).hexdigest()

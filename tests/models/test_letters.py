@@ -30,7 +30,7 @@ def test_it_has_learnt_to_spell(model, training):
     untrained = language.random_twin(model.to(torch.float32), rng=0)
     counts = np.bincount(tokens.numpy()) / len(tokens)
     assert loss < 1.6 < -counts @ np.log(counts) < training.held_out_loss(untrained, tokens)
-    assert language.generate(model, "the united st", 5) == "ates "
+    assert language.generate(model, "albert ein", 5) == "stein"
 
 
 def test_it_comes_with_gains_and_is_no_function_of_its_precision(model):
@@ -62,7 +62,6 @@ def test_training_writes_what_is_read(training, monkeypatch, tmp_path, model):
     monkeypatch.setattr("sys.argv", ["letter_model.py"])
     tokens = training.letters()[-110_000:]
     monkeypatch.setattr(training, "letters", lambda: tokens)
-    training.train.__defaults__ = (training.SCHEDULE,)
     training.main()
     assert language.letter_model().digest() != model.to(torch.float32).digest()
 
