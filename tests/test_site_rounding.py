@@ -42,6 +42,6 @@ def test_the_slider_changes_the_bits_by_key_and_leaves_full_precision(figure):
 
 
 def test_text_may_hold_anything(write_figure, open_page):
-    odd = {**DATA, "prompt": "<b>bold</b> & \"quoted\""}
+    odd = {**DATA, "prompt": '<b>bold</b> & "quoted"'}
     page = open_page(write_figure("rounding", "rounded-text", odd))
     assert "<b>bold</b>" in shown(page, "own basis") and page.locator("b").count() == 0

@@ -21,8 +21,7 @@ _LISTS = {
     "password website network memory processor code compiler email",
     "containers": "box bag bottle cup bowl basket barrel bucket jar pot tank pocket envelope "
     "suitcase bin tray",
-    "cooking": "cook boil fry bake roast grill stir chop slice peel mix melt pour heat chill "
-    "serve",
+    "cooking": "cook boil fry bake roast grill stir chop slice peel mix melt pour heat chill serve",
     "court and crime": "murder theft fraud robbery assault rape arson crime arrest trial verdict "
     "jury prosecutor sentence guilty evidence bribery",
     "destroying": "break destroy crush smash burn tear damage ruin demolish shatter crack wreck "
@@ -41,8 +40,7 @@ _LISTS = {
     "gambling player",
     "grammar": "noun verb adjective pronoun sentence word phrase syllable vowel consonant prefix "
     "suffix grammar tense plural clause",
-    "looking": "see look watch stare observe notice gaze glance view spot examine inspect "
-    "witness",
+    "looking": "see look watch stare observe notice gaze glance view spot examine inspect witness",
     "media": "newspaper magazine television radio film movie novel poem book album song video "
     "podcast documentary cartoon blog",
     "military": "army navy soldier general colonel captain battle war troops regiment infantry "
