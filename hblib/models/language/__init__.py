@@ -16,6 +16,7 @@ rounds activations to few bits, which a change of coordinates does change.
 True
 """
 
+from hblib.models.language._equivariance import axis_kurtosis, training_defect
 from hblib.models.language._files import MODELS, load
 from hblib.models.language._kept import kept
 from hblib.models.language._model import (
@@ -45,8 +46,8 @@ from hblib.models.language._use import encode, generate, read, token_losses
 
 __all__ = [
     "INPUTS", "LanguageModel", "LanguageTraining", "MODELS", "RULES", "Sizes", "Tokenizer",
-    "encode", "fold", "generate", "hadamard", "is_folded", "kept", "load", "logits", "places",
-    "random_hadamard", "random_model", "random_twin", "read", "rotary_matrix", "rotate",
-    "round_to_bits", "rounding", "shuffled_twin", "token_losses", "train_language", "turn_neurons",
-    "turn_queries", "turn_values", "untie",
+    "axis_kurtosis", "encode", "fold", "generate", "hadamard", "is_folded", "kept", "load",
+    "logits", "places", "random_hadamard", "random_model", "random_twin", "read", "rotary_matrix",
+    "rotate", "round_to_bits", "rounding", "shuffled_twin", "token_losses", "train_language",
+    "training_defect", "turn_neurons", "turn_queries", "turn_values", "untie",
 ]  # fmt: skip
