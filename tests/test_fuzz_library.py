@@ -206,6 +206,7 @@ def _similarity():
     )  # fmt: skip
     return {
         **dict.fromkeys(measures, pair),
+        "all_pairs": dict(measure="rsa", layers=[X], others=[Y]),
         "calibrate": pair | dict(measure=similarity.linear_cka, n_permutations=3, rng=0),
         "critical_epsilons": pair,
         "identification_accuracy": dict(similarities=normal(0).random((2, 3, 3))),
