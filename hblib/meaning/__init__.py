@@ -76,6 +76,7 @@ from hblib.meaning._factors import (
     rank_correlations,
     shuffled_rank_correlation,
 )
+from hblib.meaning._naming import Names, name_one_to_one, named_correlations
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "AlignmentCosines",
     "Enrichment",
     "FactorReader",
+    "Names",
     "Naming",
     "Surplus",
     "TopInputs",
@@ -109,7 +111,9 @@ __all__ = [
     "measure_portraits",
     "minimal_pairs",
     "name_directions",
+    "name_one_to_one",
     "named_by_atoms",
+    "named_correlations",
     "named_sides",
     "npmi",
     "pairs_of_things",
