@@ -589,8 +589,10 @@ def alignment_cosines(
         raise ValueError("fitted must be one truth value per word, some True and some False")
     choice("by", by, ("rotation", "units"))
     X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
-    turn = procrustes_rotation if by == "rotation" else _best_pairing
-    U = turn(X[fitted], Y[fitted])
+    if by == "rotation":
+        U = procrustes_rotation(X[fitted], Y[fitted])
+    else:
+        U = _best_pairing(X[fitted], Y[fitted])
 
     def mean_cosine(A, B):
         lengths = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
