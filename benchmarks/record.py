@@ -98,17 +98,18 @@ def slope(x, y):
 def peak(function):
     """MiB that a call needs at most beyond what the process holds already.
 
-    The call is made in a forked child, whose high-water mark begins at what it was born with. What
-    the call allocates in memory that the parent had freed and kept is not seen: that is little, as
-    large arrays are handed back at once.
+    The call is made in a forked child. Its high-water mark, which some kernels hand down from the
+    parent, and memory that the parent has freed but kept would both hide a part of what the call
+    takes; so the child first fills up to the mark (`_fill`).
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
-            before = _high_water()
+            filler, before = _fill()
             function()
+            del filler
             os.write(writer, json.dumps(_high_water() - before).encode())
             status = 0
         finally:
@@ -119,6 +120,18 @@ def peak(function):
     if os.waitpid(child, 0)[1] != 0:
         raise RuntimeError("the call whose memory is measured did not end well")
     return round(json.loads(answer), 1)
+
+
+def _fill(block=2**20, rising=4):
+    """Blocks that hold all memory below the high-water mark, and the mark, in MiB.
+
+    Once `rising` blocks in a row have each raised the mark, nothing that is free lies below it.
+    """
+    blocks, marks = [], [_high_water()]
+    while len(marks) <= rising or marks[-1] - marks[-1 - rising] < 0.9 * rising * block / 2**20:
+        blocks.append(np.ones(block, np.uint8))
+        marks.append(_high_water())
+    return blocks, marks[-1]
 
 
 def _high_water():

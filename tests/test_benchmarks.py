@@ -142,6 +142,14 @@ def test_peak_is_what_a_call_adds():
     assert twice == pytest.approx(32, abs=8)  # the most at a time, not the sum
 
 
+def test_peak_sees_what_is_taken_from_memory_that_was_freed_and_kept():
+    pieces = [np.ones(2**16, np.uint8) for _ in range(2**11)]  # 128 MiB of the heap ...
+    last = pieces.pop()  # ... which this piece keeps the process from handing back
+    pieces.clear()
+    assert record.peak(lambda: np.ones(2**23)) == pytest.approx(64, abs=8)
+    assert last.all()
+
+
 def test_peak_reports_a_call_that_fails(capfd):
     with pytest.raises(RuntimeError, match="did not end well"):
         record.peak(lambda: 1 / 0)

@@ -206,6 +206,7 @@ def _similarity():
     )  # fmt: skip
     return {
         **dict.fromkeys(measures, pair),
+        "all_pairs": dict(measure="rsa", layers=[X], others=[Y]),
         "calibrate": pair | dict(measure=similarity.linear_cka, n_permutations=3, rng=0),
         "critical_epsilons": pair,
         "identification_accuracy": dict(similarities=normal(0).random((2, 3, 3))),
@@ -518,6 +519,16 @@ def _models():
             batch_size=10,
             initialisation="normal",
         ),
+        "train_shallow": dict(
+            architecture=models.MLP((4,)),
+            X=X,
+            y=y,
+            seeds=[0, 1],
+            optimiser="adam",
+            learning_rate=0.01,
+            epochs=1,
+            batch_size=10,
+        ),
         "tree_branches": dict(tree=tree),
         "tree_from_captions": dict(captions=["a cat in a kitchen", "a dog on a street"]),
         "tree_sentences": dict(tree=tree),
@@ -612,6 +623,7 @@ NOT_CALLED = {
     "worlds.scene_cooccurrence": "has no parameter",
     "worlds.wikipedia_text": "has no parameter",
     "worlds.wikipedia_titles": "has no parameter",
+    "worlds.word_lists": "has no parameter",
 }
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -156,8 +156,8 @@ def test_a_theorem_and_its_corollaries_share_a_card(pages):
             page = pages[f"notebooks/{entry['chapter']}.html"]
             head = page.select_one(f"#{claims.card_anchor(entry['corollary_of'])}")
             assert head.name == "details"
-            (line,) = head.parent.select(f"li a[href='#{claims.card_anchor(entry['id'])}']")
-            assert page.select_one(f"p#{claims.card_anchor(entry['id'])}")
+            (line,) = head.parent.select(f"li#{claims.card_anchor(entry['id'])}")
+            assert len(page.select(f"#{line['id']}")) == 1
 
 
 def test_claims_are_published_as_data(site, ledger_page):

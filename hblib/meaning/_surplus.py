@@ -119,8 +119,9 @@ def surplus(
             "activations and residuals must be tables with one row per input, got the shapes "
             f"{A.shape} and {R.shape}"
         )
-    top, determined = top_inputs(A, n_top)
-    shares = R[top].mean(axis=1)
+    n_top = whole("n_top", n_top, 1, len(A))
+    shares, last = _mean_of_largest(A.T, R, n_top)
+    determined = last > A.min(axis=0)
     return Surplus(
         np.where(determined, shares.max(axis=1) - luck, np.nan), shares.argmax(axis=1)
     )
@@ -161,5 +162,21 @@ def luck_of(
     R, n_draws = as_array("residuals", residuals, ndim=2), whole("n_draws", n_draws)
     n_top = whole("n_top", n_top, 1, len(R))
     draws = generator(rng).random((n_draws, len(R)), dtype=np.float32)
-    sets = np.argpartition(draws, n_top - 1, axis=1)[:, :n_top]
-    return float(R[sets].mean(axis=1).max(axis=1).mean())
+    return float(_mean_of_largest(-draws, R, n_top)[0].max(axis=1).mean())
+
+
+def _mean_of_largest(
+    values: NDArray[np.floating], R: NDArray[np.float64], n_top: int
+) -> tuple[NDArray[np.float64], NDArray[np.floating]]:
+    """Mean rows of R where each row of values has its n_top largest, and the last of these.
+
+    The inputs are those of `top_inputs`, found by their values, which takes half the time.
+    """
+    values = np.ascontiguousarray(values)
+    last = np.partition(values, -n_top, axis=1)[:, -n_top]
+    chosen = values >= last[:, None]
+    tied = np.flatnonzero(chosen.sum(axis=1) > n_top)
+    if len(tied):
+        chosen[tied] = False
+        chosen[tied[:, None], top_inputs(values[tied].T, n_top).indices] = True
+    return chosen.astype(R.dtype) @ R / n_top, last

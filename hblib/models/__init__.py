@@ -47,6 +47,7 @@ from hblib.models._networks import (
     lay_out_units,
     train_networks,
 )
+from hblib.models._shallow import train_shallow
 
 __all__ = [
     "CNN",
@@ -73,6 +74,7 @@ __all__ = [
     "train_autoencoder",
     "train_captioner",
     "train_networks",
+    "train_shallow",
     "tree_branches",
     "tree_from_captions",
     "tree_sentences",

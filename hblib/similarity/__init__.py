@@ -28,6 +28,7 @@ from hblib.similarity._similarity import (
     MEASURES,
     TRANSFORMATIONS,
     Measure,
+    all_pairs,
     canonical_correlations,
     cca_mean,
     cca_r2,
@@ -55,7 +56,7 @@ from hblib.similarity._subspace_match import (
 
 __all__ = [
     "Calibrated", "CriticalEpsilons", "MEASURES", "Match", "Measure", "TRANSFORMATIONS",
-    "calibrate", "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons",
+    "all_pairs", "calibrate", "canonical_correlations", "cca_mean", "cca_r2", "critical_epsilons",
     "debiased_cka", "identification_accuracy", "is_match", "linear_cka", "linear_regression",
     "matching_curve", "matching_similarity", "maximum_match", "mutual_knn", "neuron_matching",
     "one_position", "procrustes_similarity", "pwcca", "rbf_cka", "rsa", "svcca",

@@ -85,6 +85,7 @@ from hblib.worlds._texts import (
     wikipedia_text,
     wikipedia_titles,
 )
+from hblib.worlds._word_lists import word_lists
 
 __all__ = [
     "CAPTION_VOCABULARY",
@@ -159,4 +160,5 @@ __all__ = [
     "wikipedia",
     "wikipedia_text",
     "wikipedia_titles",
+    "word_lists",
 ]

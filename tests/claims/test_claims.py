@@ -447,11 +447,14 @@ def test_the_line_of_a_card_says_all_that_a_reader_needs():
 
 def test_corollaries_share_the_card_of_their_theorem():
     corollary = toy(register=as_register(entry(id="toy.second")), id="toy.second")
-    root = ElementTree.fromstring(claims.card_html(full_record(), corollaries=[corollary]))
+    root = ElementTree.fromstring(
+        claims.card_html(full_record(), ledger="l.html", corollaries=[corollary])
+    )
     assert root.find("details").attrib["id"] == "claim-toy-small"
     (line,) = root.findall("ul/li")
     assert line.attrib["data-verdict"] == corollary.verdict
-    assert line.find("a").attrib["href"] == "#claim-toy-second"
+    assert line.attrib["id"] == "claim-toy-second"
+    assert line.find("a").attrib["href"] == f"l.html#{claims.ledger_anchor('toy.second')}"
 
 
 def test_every_row_of_a_card_shows_its_own_measurement():

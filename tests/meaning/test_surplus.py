@@ -70,6 +70,22 @@ def test_shuffling_the_attributes_takes_the_surplus_away():
     assert abs(np.mean(shuffled)) < 0.03
 
 
+def test_the_inputs_are_the_top_inputs_also_where_they_tie():
+    R = meaning.unexplained(HAS, unknown())
+    H = np.hstack([RNG(3).standard_normal((300, 5)), RNG(4).integers(0, 9, (300, 20))])
+    found = meaning.surplus(H, R, 10, luck=0.1)
+    shares = R[meaning.top_inputs(H, 10).indices].mean(axis=1)
+    np.testing.assert_allclose(found.score, shares.max(axis=1) - 0.1, rtol=1e-12)
+    assert found.attribute.tolist() == shares.argmax(axis=1).tolist()
+
+
+def test_luck_is_the_best_share_of_sets_drawn_without_replacement():
+    R = meaning.unexplained(HAS, unknown())
+    draws = RNG(5).random((500, 300), dtype=np.float32)
+    sets = np.argsort(draws, axis=1)[:, :10]
+    assert meaning.luck_of(R, 10, RNG(5)) == pytest.approx(R[sets].mean(axis=1).max(axis=1).mean())
+
+
 def test_a_silent_unit_has_no_score():
     H = np.zeros((300, 2))
     H[:9, 0] = np.arange(1, 10)

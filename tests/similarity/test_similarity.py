@@ -487,6 +487,25 @@ def test_layers_of_any_type():
 # --- Layer identification and input ---------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", sim.MEASURES)
+def test_all_pairs_gives_what_the_measure_gives(name):
+    rng = np.random.default_rng(4)
+    layers = [rng.normal(size=(40, width)) for width in (3, 5)]
+    others = [layers[0] @ rng.normal(size=(3, 4)) ** 3, rng.normal(size=(40, 6))]
+    wanted = [[sim.MEASURES[name].function(a, b) for b in others] for a in layers]
+    np.testing.assert_allclose(sim.all_pairs(name, layers, others), wanted, atol=1e-12)
+
+
+def test_all_pairs_refuses_what_the_measure_refuses():
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.raises(ValueError, match="measure must be one of 'match', "):
+        sim.all_pairs("cosine", [X], [X])
+    with pytest.raises(ValueError, match="the same samples in their rows"):
+        sim.all_pairs("rsa", [X], [X[:-1]])
+    with pytest.raises(ValueError, match="all neurons of a layer give sample 0 the same"):
+        sim.all_pairs("rsa", [X], [X * np.arange(12).clip(max=1)[:, None]])
+
+
 def test_identification_accuracy():
     perfect = np.eye(4)[None]
     assert sim.identification_accuracy(perfect) == [1]

@@ -16,8 +16,10 @@ rounds activations to few bits, which a change of coordinates does change.
 True
 """
 
+from hblib.models.language._equivariance import axis_kurtosis, training_defect
 from hblib.models.language._files import MODELS, load
 from hblib.models.language._kept import kept
+from hblib.models.language._letters import LETTERS, letter_model, page_data
 from hblib.models.language._model import (
     INPUTS,
     LanguageModel,
@@ -44,9 +46,10 @@ from hblib.models.language._twins import random_model, random_twin, shuffled_twi
 from hblib.models.language._use import encode, generate, read, token_losses
 
 __all__ = [
-    "INPUTS", "LanguageModel", "LanguageTraining", "MODELS", "RULES", "Sizes", "Tokenizer",
-    "encode", "fold", "generate", "hadamard", "is_folded", "kept", "load", "logits", "places",
-    "random_hadamard", "random_model", "random_twin", "read", "rotary_matrix", "rotate",
-    "round_to_bits", "rounding", "shuffled_twin", "token_losses", "train_language", "turn_neurons",
-    "turn_queries", "turn_values", "untie",
+    "INPUTS", "LETTERS", "LanguageModel", "LanguageTraining", "MODELS", "RULES", "Sizes",
+    "Tokenizer", "axis_kurtosis", "encode", "fold", "generate", "hadamard", "is_folded", "kept",
+    "letter_model", "load", "logits", "page_data", "places", "random_hadamard", "random_model",
+    "random_twin", "read", "rotary_matrix", "rotate", "round_to_bits", "rounding", "shuffled_twin",
+    "token_losses", "train_language", "training_defect", "turn_neurons", "turn_queries",
+    "turn_values", "untie",
 ]  # fmt: skip
