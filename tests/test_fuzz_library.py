@@ -238,15 +238,11 @@ def _meaning():
     text = words.encode(["one two three four one two", "three four one two three five six"] * 3)
     statements = worlds.parse_caption(said[0])
     with_umbrella = worlds.Facts("cat", "street", extra="umbrella", extra_colour="red")
-    of_axes = (
-        "word_l1", "word_kurtosis", "unit_kurtosis", "mean_peak", "whiten", "variance_spread"
-    )  # fmt: skip
+    of_axes = ("word_l1", "word_kurtosis", "unit_kurtosis", "mean_peak", "whiten")
     return {
         **dict.fromkeys(of_axes, dict(X=X)),
         "FactorReader": dict(images=images, factors=table[:12], ridge=1.0),
-        "alignment_cosines": dict(
-            X=X, Y=X @ rotation.haar(4, 0), fitted=np.arange(30) < 15, by="units"
-        ),
+        "alignment_cosines": dict(X=X, Y=X @ rotation.haar(4, 0), fitted=np.arange(30) < 15),
         "attribute_table": dict(factors=table),
         "best_rank_correlation": dict(activations=X, factors=factors),
         "caption_jaccard": dict(captions=said, others=said),
@@ -272,6 +268,7 @@ def _meaning():
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
         "npmi": dict(counts=words.cooccurrence(text, window=2)),
+        "pair_units": dict(X=X, Y=X @ rotation.haar(4, 0)),
         "pairs_of_things": dict(),
         "plant_topic": dict(activations=X, members=np.arange(30) < 15, strength=0.5),
         "precision_at": dict(

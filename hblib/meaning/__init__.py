@@ -60,7 +60,6 @@ from hblib.meaning._directions import (
     npmi,
     superiority,
     unit_kurtosis,
-    variance_spread,
     whiten,
     word_kurtosis,
     word_l1,
@@ -78,6 +77,7 @@ from hblib.meaning._factors import (
     shuffled_rank_correlation,
 )
 from hblib.meaning._frequency import frequency_corrected, plant_topic, shared_company
+from hblib.meaning._pairing import pair_units
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
@@ -115,6 +115,7 @@ __all__ = [
     "named_by_atoms",
     "named_sides",
     "npmi",
+    "pair_units",
     "pairs_of_things",
     "plant_topic",
     "precision_at",
@@ -133,7 +134,6 @@ __all__ = [
     "two_things",
     "unexplained",
     "unit_kurtosis",
-    "variance_spread",
     "whiten",
     "word_kurtosis",
     "word_l1",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hblib._checks import Randomness, as_array, choice, generator, whole
+from hblib._checks import Randomness, as_array, generator, whole
 from hblib.meaning._attributes import top_inputs
 
 if TYPE_CHECKING:
@@ -381,29 +381,6 @@ def mean_peak(X: ArrayLike) -> NDArray[np.float64]:
     return np.sqrt(m2.max(axis=-1) / _not_zero("a mean vector of length", m2.mean(axis=-1)))
 
 
-def variance_spread(X: ArrayLike) -> NDArray[np.float64]:
-    """Standard deviation over units of the logarithm of a unit's variance over the words.
-
-    0 if all units vary equally, large where few of them carry most of the variance.
-
-    Parameters
-    ----------
-    X : array_like of shape (..., n_words, n_dims)
-        Word vectors.
-
-    Returns
-    -------
-    ndarray of shape (...)
-
-    Examples
-    --------
-    >>> float(variance_spread([[1, 9], [-1, -9]]).round(2))  # half of log(81)
-    2.2
-    """
-    variance = _not_zero("units of variance", _vectors(X).var(axis=-2))
-    return np.log(variance).std(axis=-1)
-
-
 AXIS_STATISTICS: dict[str, Callable[[ArrayLike], NDArray[np.float64]]] = {
     "L1 / L2 of a word": word_l1,
     "kurtosis of a word": word_kurtosis,
@@ -470,7 +447,7 @@ def haar_test(
     n_rotations = whole("n_rotations", n_rotations, 19)
     U = haar(X.shape[1], generator(rng), size=n_rotations)
     # Few copies at a time stay in the processor's cache.
-    batches = np.array_split(U, min(n_rotations, max(1, n_rotations * X.size // 250_000)))
+    batches = np.array_split(U, max(1, n_rotations * X.size // 250_000))
     copies = []
     for B in batches:
         turned = X @ B.swapaxes(1, 2)
@@ -533,29 +510,23 @@ class AlignmentCosines(NamedTuple):
     Attributes
     ----------
     before, after : float
-        As trained, and after the first space was turned.
+        As trained, and after the best rotation of the first space.
     """
 
     before: float
     after: float
 
 
-def alignment_cosines(
-    X: ArrayLike, Y: ArrayLike, fitted: ArrayLike, by: str = "rotation"
-) -> AlignmentCosines:
-    """Mean cosine of a word's two vectors, before and after one space is turned to the other.
+def alignment_cosines(X: ArrayLike, Y: ArrayLike, fitted: ArrayLike) -> AlignmentCosines:
+    """Mean cosine of a word's two vectors, before and after the best rotation of one space.
 
     Parameters
     ----------
     X, Y : array_like of shape (n_words, n_dims)
         Vectors of the same words from two trainings. Both are centred over all words.
     fitted : array_like of bool, shape (n_words,)
-        Words by which the turn is found. The cosine is that of the others, so that a turn that
-        merely fits has nothing to gain.
-    by : {"rotation", "units"}
-        ``"rotation"``: the best orthogonal matrix (orthogonal Procrustes). ``"units"``: the best
-        signed permutation, which pairs the units of the two trainings one to one so that the sum of
-        their absolute correlations is largest.
+        Words by which the rotation is found (orthogonal Procrustes). The cosine is that of the
+        others, so that a rotation that merely fits has nothing to gain.
 
     Returns
     -------
@@ -575,8 +546,6 @@ def alignment_cosines(
     >>> before, after = alignment_cosines(X, turned, np.arange(100) < 50)
     >>> round(after, 6)
     1.0
-    >>> bool(alignment_cosines(X, turned, np.arange(100) < 50, by="units").after < 0.9)
-    True
     """
     from hblib.rotation import procrustes_rotation  # which loads torch
 
@@ -587,12 +556,8 @@ def alignment_cosines(
         )
     if fitted.shape != (len(X),) or fitted.dtype != bool or fitted.all() or not fitted.any():
         raise ValueError("fitted must be one truth value per word, some True and some False")
-    choice("by", by, ("rotation", "units"))
     X, Y = X - X.mean(axis=0), Y - Y.mean(axis=0)
-    if by == "rotation":
-        U = procrustes_rotation(X[fitted], Y[fitted])
-    else:
-        U = _best_pairing(X[fitted], Y[fitted])
+    U = procrustes_rotation(X[fitted], Y[fitted])
 
     def mean_cosine(A, B):
         lengths = np.linalg.norm(A, axis=1) * np.linalg.norm(B, axis=1)
@@ -602,19 +567,6 @@ def alignment_cosines(
     return AlignmentCosines(
         mean_cosine(X[~fitted], Y[~fitted]), mean_cosine(X[~fitted] @ U.T, Y[~fitted])
     )
-
-
-def _best_pairing(X: NDArray[np.float64], Y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Signed permutation U, so that the units of ``X @ U.T`` correlate best with those of Y."""
-    from scipy.optimize import linear_sum_assignment
-
-    A, B = (Z - Z.mean(axis=0) for Z in (X, Y))
-    spread = np.multiply.outer(np.linalg.norm(B, axis=0), np.linalg.norm(A, axis=0))
-    correlation = B.T @ A / _not_zero("units of variance", spread, "X or Y")
-    rows, columns = linear_sum_assignment(np.abs(correlation), maximize=True)
-    U = np.zeros_like(correlation)
-    U[rows, columns] = np.where(correlation[rows, columns] < 0, -1.0, 1.0)
-    return U
 
 
 # --- input checks --------------------------------------------------------------------------------

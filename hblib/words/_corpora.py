@@ -17,19 +17,18 @@ import inspect
 import io
 import os
 import re
-import tempfile
 import unicodedata
 import urllib.request
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import platformdirs
 import scipy.sparse
 
+from hblib._cache import cache_folder, write_atomically
 from hblib._checks import as_array, choice, generator, number, whole
 from hblib.words._embedding_kernels import count_neighbours
 from hblib.worlds import _texts
@@ -470,7 +469,7 @@ def _packages() -> Text:
 
 
 def _text8() -> list[str]:
-    path = _cache_folder() / f"text8-{_TEXT8_SHA256[:16]}.zip"
+    path = cache_folder() / f"text8-{_TEXT8_SHA256[:16]}.zip"
     if not path.exists():
         try:
             with urllib.request.urlopen(_TEXT8, timeout=60) as answer:
@@ -484,7 +483,7 @@ def _text8() -> list[str]:
             raise ConnectionError(
                 f"{_TEXT8} has the SHA-256 {got}, not the registered {_TEXT8_SHA256}"
             )
-        _write_atomically(path, lambda file: file.write(content))
+        write_atomically(path, lambda file: file.write(content))
     elif (got := hashlib.sha256(path.read_bytes()).hexdigest()) != _TEXT8_SHA256:
         raise ValueError(f"{path} has the SHA-256 {got}, not the registered {_TEXT8_SHA256}")
     with zipfile.ZipFile(path) as archive:
@@ -509,32 +508,11 @@ def _read_file(path: Path) -> Text:
 
 def _cached(name: str, key: str, build: Callable[[], Text]) -> Text:
     """Return the text from the cache folder; where none can be written, it is built every time."""
-    path = _cache_folder() / f"{name}-{key[:16]}.npz"
+    path = cache_folder() / f"{name}-{key[:16]}.npz"
     if path.exists():
         with np.load(path) as stored:
             return Text(**stored)
     text = build()
     with contextlib.suppress(OSError):
-        _write_atomically(path, lambda file: np.savez_compressed(file, **vars(text)))
+        write_atomically(path, lambda file: np.savez_compressed(file, **vars(text)))
     return text
-
-
-def _cache_folder() -> Path:
-    """Inside the project when hblib is used from it, else the user's own cache."""
-    project = Path(__file__).resolve().parents[2]
-    if (project / "pyproject.toml").exists():
-        return project / "_build" / "cache"
-    return Path(platformdirs.user_cache_dir("hblib"))
-
-
-def _write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write under another name, then rename: no process ever reads half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

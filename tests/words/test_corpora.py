@@ -28,7 +28,7 @@ def lists(text):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(_corpora, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(_corpora, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
