@@ -107,7 +107,7 @@ def trainings(write_figure, open_page, spaces):
 
 def diagonal(page, panel):
     text = page.locator("hb-fig .hb-panel .hb-note").nth(panel).inner_text()
-    return float(re.match(r"Correlation of unit with unit: ([\d.]+)", text)[1]), text
+    return float(re.match(r"Mean size on the diagonal: ([\d.]+)", text)[1]), text
 
 
 def _correlation(X, Y):
@@ -147,6 +147,6 @@ def test_the_way_back_by_key(trainings):
     slider = trainings.get_by_label("Turn the second training")
     slider.focus()
     trainings.keyboard.press("End")
-    assert slider.get_attribute("aria-valuetext") == "100 % of the way"
+    assert slider.get_attribute("aria-valuetext") == "100 %"
     trainings.keyboard.press("Home")
-    assert slider.get_attribute("aria-valuetext") == "0 % of the way"
+    assert slider.get_attribute("aria-valuetext") == "0 %"

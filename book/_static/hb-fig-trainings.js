@@ -38,8 +38,8 @@ window.hbFig.register("trainings", (stage, data, { el, svg, slider }) => {
           `${Math.round(100 * Math.min(1, Math.abs(c)))}%, var(--hb-zero))`;
       }));
       const diagonal = C.reduce((s, row, i) => s + Math.abs(row[i]), 0) / k;
-      note.textContent = `Correlation of unit with unit: ${diagonal.toFixed(2)}` +
-        (cosine === undefined ? "" : `; of a word with itself: ${cosine.toFixed(2)}`);
+      note.textContent = `Mean size on the diagonal: ${diagonal.toFixed(2)}` +
+        (cosine === undefined ? "" : `; mean cosine of a word\u2019s two vectors: ${cosine.toFixed(2)}`);
       node.setAttribute("aria-label", `${label}. ${note.textContent}`);
     };
     return { node, note, show };
@@ -60,7 +60,7 @@ window.hbFig.register("trainings", (stage, data, { el, svg, slider }) => {
   });
   fixed.show(drawn, data.cosines.before);
   const turn = slider("Turn the second training", { min: 0, max: data.steps, step: 1, value: 0,
-    show: (v) => `${Math.round((100 * v) / data.steps)} % of the way` }, (v) => turning.show(correlations(v),
+    show: (v) => `${Math.round((100 * v) / data.steps)} %` }, (v) => turning.show(correlations(v),
     v === 0 ? data.cosines.before : v === data.steps ? data.cosines.rotation : undefined));
   const row = el("div", {}, ...buttons);
   row.style.cssText = "display: flex; flex-wrap: wrap; gap: 0.5rem; margin-bottom: 0.5rem";
