@@ -32,6 +32,7 @@ window.hbFig.register("trainings", (stage, data, { el, svg, slider }) => {
       return cell;
     }));
     const note = el("p", { class: "hb-note" });
+    note.style.minHeight = "3.2em"; // two lines, whatever they say, so that nothing jumps
     const show = (C, cosine) => {
       C.forEach((row, i) => row.forEach((c, j) => {
         cells[i][j].style.fill = `color-mix(in oklab, var(--hb-${c < 0 ? "u2" : "u1"}) ` +
@@ -66,7 +67,9 @@ window.hbFig.register("trainings", (stage, data, { el, svg, slider }) => {
   row.style.cssText = "display: flex; flex-wrap: wrap; gap: 0.5rem; margin-bottom: 0.5rem";
   const panel = (title, control, { node, note }) => el("div", { class: "hb-panel" },
     el("p", { class: "hb-title" }, title), control, node, note);
-  stage.append(el("div", { class: "hb-panels" },
-    panel("Unit against unit", row, fixed), panel("One rotation of the whole space", turn.node, turning)));
+  const panels = el("div", { class: "hb-panels" },
+    panel("Unit against unit", row, fixed), panel("One rotation of the whole space", turn.node, turning));
+  panels.style.alignItems = "end";
+  stage.append(panels);
   turn.start();
 });
