@@ -64,12 +64,12 @@ window.hbFig.register("trainings", (stage, data, { el, svg, slider }) => {
     show: (v) => `${Math.round((100 * v) / data.steps)} %` }, (v) => turning.show(correlations(v),
     v === 0 ? data.cosines.before : v === data.steps ? data.cosines.rotation : undefined));
   const row = el("div", {}, ...buttons);
-  row.style.cssText = "display: flex; flex-wrap: wrap; gap: 0.5rem; margin-bottom: 0.5rem";
+  row.style.cssText = "display: flex; flex-wrap: wrap; gap: 0.5rem; margin: auto 0 0.5rem";
   const panel = (title, control, { node, note }) => el("div", { class: "hb-panel" },
     el("p", { class: "hb-title" }, title), control, node, note);
   const panels = el("div", { class: "hb-panels" },
     panel("Unit against unit", row, fixed), panel("One rotation of the whole space", turn.node, turning));
-  panels.style.alignItems = "end";
+  for (const one of panels.children) one.style.cssText = "display: flex; flex-direction: column";
   stage.append(panels);
   turn.start();
 });
