@@ -224,7 +224,7 @@ def _similarity():
 def _meaning():
     import pandas as pd
 
-    from hblib import rotation, sparse, words, worlds
+    from hblib import meaning, rotation, sparse, words, worlds
 
     X, Y, y = _layers()
     has = normal(3).random((30, 3)) < 0.4
@@ -265,6 +265,10 @@ def _meaning():
         "minimal_pairs": dict(facts=[with_umbrella], rng=0),
         "luck_of": dict(residuals=X, n_top=3, rng=0, n_draws=50),
         "name_directions": dict(activations=X, has=has, n_top=3),
+        "name_one_to_one": dict(activities=X, factors=factors),
+        "named_correlations": dict(
+            names=meaning.name_one_to_one(X, factors), activities=X, factors=factors
+        ),
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
         "npmi": dict(counts=words.cooccurrence(text, window=2)),
@@ -502,6 +506,10 @@ def _models():
         "load_captioner": dict(path="no such file"),
         "load_codes": dict(codes=X, write=write),
         "show_trees": dict(trees={"Cats": tree}, caption="Two captions.", least=0.02),
+        "train_autoencoders": dict(
+            X=normal(0).normal(size=(30, 6)), seeds=[0], kind="plain", n_latent=2, width=4,
+            n_epochs=1, batch_size=10, learning_rate=0.01, noise=0.5,
+        ),
         "train_autoencoder": dict(
             images=images, n_latent=3, channels=(4,), patch=8, n_epochs=1, batch_size=6, rng=0
         ),
@@ -570,6 +578,7 @@ NOT_CALLED = {
     "figures.use_style": "has no parameter",
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
+    "models.Autoencoders": "made by train_autoencoders",
     "models.CaptionTree": RECORD,
     "models.Captioner": "made by train_captioner and load_captioner",
     "models.LoadedCaptioner": "made by load_codes",
@@ -587,6 +596,7 @@ NOT_CALLED = {
     "similarity.CriticalEpsilons": RECORD,
     "similarity.Match": RECORD,
     "similarity.Measure": RECORD,
+    "meaning.Names": RECORD,
     "meaning.AlignmentCosines": RECORD,
     "meaning.Enrichment": RECORD,
     "meaning.Naming": RECORD,

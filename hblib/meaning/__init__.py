@@ -77,6 +77,7 @@ from hblib.meaning._factors import (
     shuffled_rank_correlation,
 )
 from hblib.meaning._frequency import frequency_corrected, plant_topic, shared_company
+from hblib.meaning._naming import Names, name_one_to_one, named_correlations
 from hblib.meaning._pairing import pair_units
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
@@ -85,6 +86,7 @@ __all__ = [
     "AlignmentCosines",
     "Enrichment",
     "FactorReader",
+    "Names",
     "Naming",
     "Surplus",
     "TopInputs",
@@ -112,7 +114,9 @@ __all__ = [
     "measure_portraits",
     "minimal_pairs",
     "name_directions",
+    "name_one_to_one",
     "named_by_atoms",
+    "named_correlations",
     "named_sides",
     "npmi",
     "pair_units",
