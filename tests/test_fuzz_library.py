@@ -254,6 +254,7 @@ def _meaning():
         "correlated_atoms": dict(codes=codes, true=np.arange(40) % 2 == 0, n_best=2),
         "digit_attributes": dict(images=normal(0).random((30, 8, 8)), labels=y),
         "enrichment": dict(top=np.array([[0, 1, 2], [3, 4, 5]]), has=has),
+        "frequency_corrected": dict(association=X @ X.T, counts=np.arange(30) + 1.5, n_bands=3),
         "gaussian_twin": dict(codes=X, n_samples=10, rng=0),
         "haar_test": dict(X=X, rng=0, n_rotations=19),
         "holm": dict(p=np.array([0.01, 0.04, 0.03])),
@@ -271,12 +272,15 @@ def _meaning():
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
         "npmi": dict(counts=words.cooccurrence(text, window=2)),
+        "pair_units": dict(X=X, Y=X @ rotation.haar(4, 0)),
         "pairs_of_things": dict(),
+        "plant_topic": dict(activations=X, members=np.arange(30) < 15, strength=0.5),
         "precision_at": dict(
             activations=X, has=has, attribute=np.array([0, 1, 2, 0]), n_top=3
         ),
         "random_directions": dict(codes=X, n_directions=2, rng=0),
         "rank_correlations": dict(activations=X, factors=factors),
+        "shared_company": dict(counts=words.cooccurrence(text, window=2)),
         "share_enriched": dict(activations=X, has=has, n_top=3, level=1.0),
         "shuffled_rank_correlation": dict(activations=X, factors=factors, rng=0),
         "single_things": dict(n_each=1, rng=0),

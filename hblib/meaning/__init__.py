@@ -76,7 +76,9 @@ from hblib.meaning._factors import (
     rank_correlations,
     shuffled_rank_correlation,
 )
+from hblib.meaning._frequency import frequency_corrected, plant_topic, shared_company
 from hblib.meaning._naming import Names, name_one_to_one, named_correlations
+from hblib.meaning._pairing import pair_units
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "correlated_atoms",
     "digit_attributes",
     "enrichment",
+    "frequency_corrected",
     "gaussian_twin",
     "haar_test",
     "holm",
@@ -116,11 +119,14 @@ __all__ = [
     "named_correlations",
     "named_sides",
     "npmi",
+    "pair_units",
     "pairs_of_things",
+    "plant_topic",
     "precision_at",
     "random_directions",
     "rank_correlations",
     "share_enriched",
+    "shared_company",
     "shuffled_rank_correlation",
     "single_things",
     "states_count",
