@@ -529,10 +529,22 @@ def _models():
     }
 
 
+def _probe():
+    import torch
+
+    X = _layers()[0].astype(np.float32)
+    return {
+        "activations": dict(
+            model=torch.nn.Linear(4, 2), inputs=X, side="after", positions="flat", batch_size=8
+        ),
+        "load": dict(path="no such file"),
+    }
+
+
 ROOMS = {
     "claims": _claims, "figures": _figures, "worlds": _worlds, "rotation": _rotation,
     "similarity": _similarity, "meaning": _meaning, "words": _words, "sparse": _sparse,
-    "grid": _grid, "models": _models,
+    "grid": _grid, "models": _models, "probe": _probe,
 }  # fmt: skip
 
 # --- what cannot be in the table ------------------------------------------------------------------
