@@ -537,7 +537,17 @@ def _probe():
         "activations": dict(
             model=torch.nn.Linear(4, 2), inputs=X, side="after", positions="flat", batch_size=8
         ),
+        "alike": dict(X=X, Y=X[:, :3] + 1, rng=0, n_permutations=19, max_samples=30, alpha=0.05),
+        "alike_pairs": dict(
+            layers={"a": X}, others={"b": X}, rng=0, measure="linear_cka", n_permutations=19
+        ),
+        "attributes_of": dict(labels=np.arange(30) % 3, n_samples=30),
         "load": dict(path="no such file"),
+        "marked_axes": dict(H=X, rng=0, n_rotations=19, max_samples=30, max_units=4, alpha=0.05),
+        "unequal_variance": dict(X=X),
+        "unit_meaning": dict(
+            H=X, labels=np.arange(30) % 3, rng=0, n_top=5, n_draws=19, max_units=4, alpha=0.05
+        ),
     }
 
 
@@ -576,6 +586,7 @@ NOT_CALLED = {
     "figures.show": "takes a figure, see test_plotting.py",
     "figures.table": "takes a table of anything, see test_plotting.py",
     "figures.use_style": "has no parameter",
+    "probe.Answer": RECORD,
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
     "models.CaptionTree": RECORD,
@@ -768,6 +779,7 @@ def _table(room):
 # shorter: what is on it and is answered well now is taken off it.
 OPEN = "an end may be open"
 RANKED = "an infinite score has a rank like any other"
+KINDS = "classes are told apart, not counted"
 UNDEFINED = "NaN says that it is not defined, as the docstring does"
 LEFT = {
     "claims.num": {"x: NaN": "a measurement may be NaN, and is shown as such"},
@@ -777,6 +789,9 @@ LEFT = {
     "meaning.superiority": {"scores: infinite": RANKED, "others: infinite": RANKED},
     "meaning.surplus": {"activations: zeros": UNDEFINED, "activations: constant": UNDEFINED},
     "models.activations": {"inputs: one dimension": "only the model knows what it can take"},
+    "probe.alike": {"X: integers": UNDEFINED, "Y: integers": UNDEFINED},
+    "probe.attributes_of": {"labels: negative": KINDS},
+    "probe.unit_meaning": {"labels: negative": KINDS},
     "similarity.critical_epsilons": dict.fromkeys(
         ["X: zeros", "Y: zeros"], "infinite: such neurons never match, as the docstring says"
     ),
