@@ -532,7 +532,16 @@ def _models():
 def _probe():
     import torch
 
+    from hblib.models import language
+
     X = _layers()[0].astype(np.float32)
+    sizes = language.Sizes(1, 16, 2, 1, 8, 32, 50)
+    torch.manual_seed(0)
+    network = dict(
+        model=torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)),
+        first="0",
+        second="2",
+    )
     return {
         "activations": dict(
             model=torch.nn.Linear(4, 2), inputs=X, side="after", positions="flat", batch_size=8
@@ -542,8 +551,27 @@ def _probe():
             layers={"a": X}, others={"b": X}, rng=0, measure="linear_cka", n_permutations=19
         ),
         "attributes_of": dict(labels=np.arange(30) % 3, n_samples=30),
+        "few_atoms": dict(
+            H=X, sparsity=2, rng=0, n_atoms=6, n_seeds=3, untrained=X, max_samples=30, n_iter=2
+        ),
+        "layer_symmetry": dict(**network, inputs=X, rng=0, n_draws=1),
         "load": dict(path="no such file"),
+        "load_labels": dict(path="no such file"),
         "marked_axes": dict(H=X, rng=0, n_rotations=19, max_samples=30, max_units=4, alpha=0.05),
+        "residual_symmetry": dict(
+            model=language.random_model(sizes, rng=0), tokens=np.array([5, 7, 9]), rng=0
+        ),
+        "training_symmetry": dict(
+            **network,
+            optimiser=torch.optim.SGD,
+            inputs=X,
+            targets=np.arange(30) % 2,
+            rng=0,
+            kind="permutation",
+            n_steps=2,
+            n_draws=1,
+        ),
+        "transformed": dict(**network, G=np.eye(3)),
         "unequal_variance": dict(X=X),
         "unit_meaning": dict(
             H=X, labels=np.arange(30) % 3, rng=0, n_top=5, n_draws=19, max_units=4, alpha=0.05

@@ -6,12 +6,16 @@ import difflib
 import json
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hblib._checks import as_array
 from hblib.probe._rows import as_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENDINGS = (".npy", ".npz", ".safetensors", ".parquet")
 _TYPES = {
@@ -85,6 +89,49 @@ def load(
     if not tables:
         raise ValueError(f"path: {path.name} holds no array of numbers with rows and columns")
     return tables
+
+
+def load_labels(path: str | Path) -> NDArray | pd.DataFrame:
+    r"""Read labels from a file, for `unit_meaning`.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``.npy``; ``.txt`` with one label per line; or ``.csv`` with a head, whose only column holds
+        classes, or whose several columns hold attributes.
+
+    Returns
+    -------
+    ndarray or pandas.DataFrame
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, or it cannot be read.
+
+    Examples
+    --------
+    >>> _ = Path("labels.txt").write_text("cat\ndog\n")
+    >>> load_labels("labels.txt").tolist()
+    ['cat', 'dog']
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if path.suffix.lower() not in (".npy", ".txt", ".csv"):
+        raise ValueError(f"path must end in .npy, .txt or .csv, got {path.name!r}")
+    if not path.is_file():
+        raise ValueError(f"path: there is no file {str(path)!r}")
+    try:
+        if path.suffix.lower() == ".npy":
+            return np.load(path, allow_pickle=False)
+        if path.suffix.lower() == ".txt":
+            return np.array(path.read_text(encoding="utf-8").splitlines())
+        table = pd.read_csv(path)
+    except (OSError, EOFError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"path: {path.name} cannot be read as labels: {said}") from None
+    return table.iloc[:, 0].to_numpy() if table.shape[1] == 1 else table
 
 
 def _finite(name: str, array: NDArray) -> NDArray[np.floating]:

@@ -99,6 +99,25 @@ def test_one_sentence_for_what_is_no_file_of_activations(tmp_path, X, monkeypatc
         probe.load(tmp_path / "good.npz", "frist")
 
 
+def test_labels_of_every_kind_of_file(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(3))
+    (tmp_path / "a.txt").write_text("cat\ndog\ncat\n")
+    (tmp_path / "one.csv").write_text("kind\ncat\ndog\n")
+    (tmp_path / "two.csv").write_text("smile,beard\n0.5,True\n0.1,False\n")
+    (tmp_path / "empty.csv").write_text("")
+    assert probe.load_labels(tmp_path / "a.npy").tolist() == [0, 1, 2]
+    assert probe.load_labels(tmp_path / "a.txt").tolist() == ["cat", "dog", "cat"]
+    assert probe.load_labels(tmp_path / "one.csv").tolist() == ["cat", "dog"]
+    assert list(probe.load_labels(tmp_path / "two.csv")) == ["smile", "beard"]
+    for name, said in {
+        "empty.csv": "cannot be read as labels",
+        "a.xls": "path must end in .npy, .txt or .csv",
+        "b.txt": "there is no file",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            probe.load_labels(tmp_path / name)
+
+
 def test_parquet_without_its_reader(tmp_path, monkeypatch):
     import pandas as pd
 
