@@ -87,16 +87,19 @@ class Answer:
         from hblib.figures import BLUE, ORANGE
 
         if ax is None:
-            height = 1.2 + 0.4 * len(self._table)
+            height = 1.5 + 0.4 * len(self._table)
             _, ax = plt.subplots(figsize=(6.5, height), layout="constrained")
         rows = np.arange(len(self._table))[::-1]
         value, null = self._drawn
-        ax.plot(self._table[null], rows, "s", color=ORANGE, mfc="white", ms=7, label=null)
+        if self._table[null].nunique() == 1:
+            ax.axvline(self._table[null].iloc[0], color=ORANGE, label=null)
+        else:
+            ax.plot(self._table[null], rows, "s", color=ORANGE, mfc="white", ms=7, label=null)
         ax.plot(self._table[value], rows, "o", color=BLUE, ms=7, label=value)
         ax.set_yticks(rows, [str(name) for name in self._table.index])
         ax.set_ylim(-0.6, len(rows) - 0.4)
         ax.set_xlabel(self.measured)
-        ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
         return ax
 
     def __str__(self) -> str:

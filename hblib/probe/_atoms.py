@@ -141,10 +141,13 @@ def few_atoms(
     ).loc[list(means)]
     table["hardest comparison"] = means[hardest]
     holds = bool(estimate >= worthwhile and estimate - half > 0)
+    said = "Yes" if holds else "No more than others"
+    if not holds and estimate - half > 0:
+        said = "Yes, but by less than is worthwhile"
     sentence = (
-        f"{'Yes' if holds else 'No more than others'}: {sparsity} of {n_atoms} atoms of K-SVD "
-        f"leave {means['K-SVD']:.0%} of the variance of new samples unexplained, against "
-        f"{means[hardest]:.0%} for the hardest comparison ({hardest})."
+        f"{said}: {sparsity} of {n_atoms} atoms of K-SVD "
+        f"leave {means['K-SVD']:.1%} of the variance of new samples unexplained, against "
+        f"{means[hardest]:.1%} for the hardest comparison ({hardest})."
     )
     return Answer(
         "Is the layer a sum of few atoms?",
