@@ -206,7 +206,7 @@ def residual_symmetry(
     -------
     Answer
         One row per place and kind of change, with the relative change of the logits. The model that
-        is equal to yours and turned is ``rotate(fold(model), Q)`` in `hblib.models.language`.
+        is equal to yours and turned is ``language.rotate(language.fold(model), Q)``.
 
     Raises
     ------
