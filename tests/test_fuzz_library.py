@@ -224,7 +224,7 @@ def _similarity():
 def _meaning():
     import pandas as pd
 
-    from hblib import rotation, sparse, words, worlds
+    from hblib import meaning, rotation, sparse, words, worlds
 
     X, Y, y = _layers()
     has = normal(3).random((30, 3)) < 0.4
@@ -254,6 +254,7 @@ def _meaning():
         "correlated_atoms": dict(codes=codes, true=np.arange(40) % 2 == 0, n_best=2),
         "digit_attributes": dict(images=normal(0).random((30, 8, 8)), labels=y),
         "enrichment": dict(top=np.array([[0, 1, 2], [3, 4, 5]]), has=has),
+        "frequency_corrected": dict(association=X @ X.T, counts=np.arange(30) + 1.5, n_bands=3),
         "gaussian_twin": dict(codes=X, n_samples=10, rng=0),
         "haar_test": dict(X=X, rng=0, n_rotations=19),
         "holm": dict(p=np.array([0.01, 0.04, 0.03])),
@@ -264,15 +265,22 @@ def _meaning():
         "minimal_pairs": dict(facts=[with_umbrella], rng=0),
         "luck_of": dict(residuals=X, n_top=3, rng=0, n_draws=50),
         "name_directions": dict(activations=X, has=has, n_top=3),
+        "name_one_to_one": dict(activities=X, factors=factors),
+        "named_correlations": dict(
+            names=meaning.name_one_to_one(X, factors), activities=X, factors=factors
+        ),
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
         "npmi": dict(counts=words.cooccurrence(text, window=2)),
+        "pair_units": dict(X=X, Y=X @ rotation.haar(4, 0)),
         "pairs_of_things": dict(),
+        "plant_topic": dict(activations=X, members=np.arange(30) < 15, strength=0.5),
         "precision_at": dict(
             activations=X, has=has, attribute=np.array([0, 1, 2, 0]), n_top=3
         ),
         "random_directions": dict(codes=X, n_directions=2, rng=0),
         "rank_correlations": dict(activations=X, factors=factors),
+        "shared_company": dict(counts=words.cooccurrence(text, window=2)),
         "share_enriched": dict(activations=X, has=has, n_top=3, level=1.0),
         "shuffled_rank_correlation": dict(activations=X, factors=factors, rng=0),
         "single_things": dict(n_each=1, rng=0),
@@ -498,6 +506,10 @@ def _models():
         "load_captioner": dict(path="no such file"),
         "load_codes": dict(codes=X, write=write),
         "show_trees": dict(trees={"Cats": tree}, caption="Two captions.", least=0.02),
+        "train_autoencoders": dict(
+            X=normal(0).normal(size=(30, 6)), seeds=[0], kind="plain", n_latent=2, width=4,
+            n_epochs=1, batch_size=10, learning_rate=0.01, noise=0.5,
+        ),
         "train_autoencoder": dict(
             images=images, n_latent=3, channels=(4,), patch=8, n_epochs=1, batch_size=6, rng=0
         ),
@@ -617,6 +629,7 @@ NOT_CALLED = {
     "probe.Answer": RECORD,
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
+    "models.Autoencoders": "made by train_autoencoders",
     "models.CaptionTree": RECORD,
     "models.Captioner": "made by train_captioner and load_captioner",
     "models.LoadedCaptioner": "made by load_codes",
@@ -634,6 +647,7 @@ NOT_CALLED = {
     "similarity.CriticalEpsilons": RECORD,
     "similarity.Match": RECORD,
     "similarity.Measure": RECORD,
+    "meaning.Names": RECORD,
     "meaning.AlignmentCosines": RECORD,
     "meaning.Enrichment": RECORD,
     "meaning.Naming": RECORD,
