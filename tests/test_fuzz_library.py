@@ -541,10 +541,60 @@ def _models():
     }
 
 
+def _probe():
+    import torch
+
+    from hblib.models import language
+
+    X = _layers()[0].astype(np.float32)
+    sizes = language.Sizes(1, 16, 2, 1, 8, 32, 50)
+    torch.manual_seed(0)
+    network = dict(
+        model=torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)),
+        first="0",
+        second="2",
+    )
+    return {
+        "activations": dict(
+            model=torch.nn.Linear(4, 2), inputs=X, side="after", positions="flat", batch_size=8
+        ),
+        "alike": dict(X=X, Y=X[:, :3] + 1, rng=0, n_permutations=19, max_samples=30, alpha=0.05),
+        "alike_pairs": dict(
+            layers={"a": X}, others={"b": X}, rng=0, measure="linear_cka", n_permutations=19
+        ),
+        "attributes_of": dict(labels=np.arange(30) % 3, n_samples=30),
+        "few_atoms": dict(
+            H=X, sparsity=2, rng=0, n_atoms=6, n_seeds=3, untrained=X, max_samples=30, n_iter=2
+        ),
+        "layer_symmetry": dict(**network, inputs=X, rng=0, n_draws=1),
+        "load": dict(path="no such file"),
+        "load_labels": dict(path="no such file"),
+        "marked_axes": dict(H=X, rng=0, n_rotations=19, max_samples=30, max_units=4, alpha=0.05),
+        "residual_symmetry": dict(
+            model=language.random_model(sizes, rng=0), tokens=np.array([5, 7, 9]), rng=0
+        ),
+        "training_symmetry": dict(
+            **network,
+            optimiser=torch.optim.SGD,
+            inputs=X,
+            targets=np.arange(30) % 2,
+            rng=0,
+            kind="permutation",
+            n_steps=2,
+            n_draws=1,
+        ),
+        "transformed": dict(**network, G=np.eye(3)),
+        "unequal_variance": dict(X=X),
+        "unit_meaning": dict(
+            H=X, labels=np.arange(30) % 3, rng=0, n_top=5, n_draws=19, max_units=4, alpha=0.05
+        ),
+    }
+
+
 ROOMS = {
     "claims": _claims, "figures": _figures, "worlds": _worlds, "rotation": _rotation,
     "similarity": _similarity, "meaning": _meaning, "words": _words, "sparse": _sparse,
-    "grid": _grid, "models": _models,
+    "grid": _grid, "models": _models, "probe": _probe,
 }  # fmt: skip
 
 # --- what cannot be in the table ------------------------------------------------------------------
@@ -576,6 +626,7 @@ NOT_CALLED = {
     "figures.show": "takes a figure, see test_plotting.py",
     "figures.table": "takes a table of anything, see test_plotting.py",
     "figures.use_style": "has no parameter",
+    "probe.Answer": RECORD,
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
     "models.Autoencoders": "made by train_autoencoders",
@@ -770,6 +821,7 @@ def _table(room):
 # shorter: what is on it and is answered well now is taken off it.
 OPEN = "an end may be open"
 RANKED = "an infinite score has a rank like any other"
+KINDS = "classes are told apart, not counted"
 UNDEFINED = "NaN says that it is not defined, as the docstring does"
 LEFT = {
     "claims.num": {"x: NaN": "a measurement may be NaN, and is shown as such"},
@@ -779,6 +831,9 @@ LEFT = {
     "meaning.superiority": {"scores: infinite": RANKED, "others: infinite": RANKED},
     "meaning.surplus": {"activations: zeros": UNDEFINED, "activations: constant": UNDEFINED},
     "models.activations": {"inputs: one dimension": "only the model knows what it can take"},
+    "probe.alike": {"X: integers": UNDEFINED, "Y: integers": UNDEFINED},
+    "probe.attributes_of": {"labels: negative": KINDS},
+    "probe.unit_meaning": {"labels: negative": KINDS},
     "similarity.critical_epsilons": dict.fromkeys(
         ["X: zeros", "Y: zeros"], "infinite: such neurons never match, as the docstring says"
     ),
