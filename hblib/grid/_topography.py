@@ -31,7 +31,7 @@ def smoothness_penalty(
     Parameters
     ----------
     H : tensor or array_like of shape (..., n_samples, n_units)
-        Activations, of at least two samples.
+        Activations. A single sample has no correlations, and gets 0.5 without a gradient.
     shape : tuple of two int
         Height and width of the grid, height * width = n_units, at least three units not all at
         the same distance.
@@ -66,8 +66,6 @@ def smoothness_penalty(
     """
     eps = number("eps", eps, above=0)
     H = _fitting(H, shape)
-    if H.shape[-2] < 2:
-        raise ValueError(f"H must have at least 2 samples, got {H.shape[-2]}")
     one, other = np.triu_indices(H.shape[-1], 1)
     d = torch.as_tensor(_closeness(shape)[one, other]).to(H)
     d = d - d.mean()
