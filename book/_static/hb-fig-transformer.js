@@ -264,7 +264,7 @@
         paint(pair[1], g, most);
         [apart, size] = [Math.hypot(...h.map((v, i) => v - g[i])), Math.hypot(...h)];
       });
-      moved.textContent = `After the last block the coordinates have moved by ${percent(apart / size)} of their length.`;
+      moved.textContent = `After the last block the hidden vector lies ${(apart / size).toFixed(2)} of its length from where it was.`;
       const largest = Math.max(...now.probabilities.map((p, i) => Math.abs(p - own.probabilities[i])));
       kept.textContent = largest < 1e-9 ? "No probability has changed by more than a billionth."
         : `The largest change of a probability: ${(100 * largest).toFixed(1)} points.`;
@@ -293,9 +293,10 @@
     stage.append(
       el("label", { style: row }, "Type a text", field), el("p", { style: row }, choice), turn.node,
       el("div", { class: "hb-panels" },
-        panel("The next letter (_ is the space)", bars, el("div", { "aria-live": "polite" }, kept), likely),
+        panel("The next letter (_ is the space)", bars, el("p", { class: "hb-note" }, "Bars: now. Lines: as trained."),
+          el("div", { "aria-live": "polite" }, kept), likely),
         panel("Coordinates: above as trained, below now", strips, moved)),
-      goes("Goes on, as trained", said[0]), goes("Goes on, now", said[1]));
+      goes("Continues, as trained", said[0]), goes("Continues, now", said[1]));
     read();
     turn.start();
   });

@@ -76,6 +76,9 @@ from hblib.meaning._factors import (
     rank_correlations,
     shuffled_rank_correlation,
 )
+from hblib.meaning._frequency import frequency_corrected, plant_topic, shared_company
+from hblib.meaning._naming import Names, name_one_to_one, named_correlations
+from hblib.meaning._pairing import pair_units
 from hblib.meaning._surplus import Surplus, luck_of, surplus, unexplained
 
 __all__ = [
@@ -83,6 +86,7 @@ __all__ = [
     "AlignmentCosines",
     "Enrichment",
     "FactorReader",
+    "Names",
     "Naming",
     "Surplus",
     "TopInputs",
@@ -98,6 +102,7 @@ __all__ = [
     "correlated_atoms",
     "digit_attributes",
     "enrichment",
+    "frequency_corrected",
     "gaussian_twin",
     "haar_test",
     "holm",
@@ -109,14 +114,19 @@ __all__ = [
     "measure_portraits",
     "minimal_pairs",
     "name_directions",
+    "name_one_to_one",
     "named_by_atoms",
+    "named_correlations",
     "named_sides",
     "npmi",
+    "pair_units",
     "pairs_of_things",
+    "plant_topic",
     "precision_at",
     "random_directions",
     "rank_correlations",
     "share_enriched",
+    "shared_company",
     "shuffled_rank_correlation",
     "single_things",
     "states_count",

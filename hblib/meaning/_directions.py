@@ -447,7 +447,8 @@ def haar_test(
     n_rotations = whole("n_rotations", n_rotations, 19)
     U = haar(X.shape[1], generator(rng), size=n_rotations)
     # Few copies at a time stay in the processor's cache.
-    batches = np.array_split(U, max(1, n_rotations * X.size // 250_000))
+    n_batches = min(n_rotations, max(1, n_rotations * X.size // 250_000))
+    batches = np.array_split(U, n_batches)
     copies = []
     for B in batches:
         turned = X @ B.swapaxes(1, 2)

@@ -20,6 +20,7 @@ from hblib.models._autoencoder import (
     load_autoencoder,
     train_autoencoder,
 )
+from hblib.models._autoencoders import Autoencoders, train_autoencoders
 from hblib.models._caption_trees import (
     CaptionTree,
     draw_tree,
@@ -58,6 +59,7 @@ __all__ = [
     "WORDS",
     "Autoencoder",
     "AutoencoderSettings",
+    "Autoencoders",
     "CaptionTree",
     "Captioner",
     "LoadedCaptioner",
@@ -72,6 +74,7 @@ __all__ = [
     "load_hugging_face",
     "show_trees",
     "train_autoencoder",
+    "train_autoencoders",
     "train_captioner",
     "train_networks",
     "train_shallow",

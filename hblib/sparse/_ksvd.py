@@ -1,10 +1,10 @@
 """K-SVD: learn a dictionary of which a few atoms add up to each of the given signals.
 
 K-SVD [1]_ minimises ``|X - Y D|^2`` over dictionaries D with unit rows and codes Y with at most
-`sparsity` entries per row. It alternates: it codes the signals by orthogonal matching pursuit, then
-updates one atom after the other together with the coefficients of the signals that use it, by the
-best rank-one fit to what the other atoms leave of those signals. One power step instead of a
-converged fit, the *approximate* K-SVD of [2]_, is as good and faster.
+`sparsity` entries per row. It alternates: it codes the signals by orthogonal matching pursuit (or
+by orthogonal least squares), then updates one atom after the other together with the coefficients
+of the signals that use it, by the best rank-one fit to what the other atoms leave of those signals.
+One power step instead of a converged fit, the *approximate* K-SVD of [2]_, is as good and faster.
 
 After each round, atoms that fewer than four signals use and atoms that repeat another one (|cosine|
 above 0.99) are replaced by the worst-represented signals. Without this the method loses the
@@ -48,7 +48,7 @@ class _SparseCoder(SparseTransformer):
     """What both learners share: the start, the end, and coding with `components_`."""
 
     def transform(self, X: ArrayLike) -> sp.csr_array:
-        """Return the codes of X on the learned atoms, by orthogonal matching pursuit.
+        """Return the codes of X on the learned atoms, by the pursuit that learned them.
 
         Parameters
         ----------
@@ -65,6 +65,7 @@ class _SparseCoder(SparseTransformer):
             self.components_,
             self.sparsity_,
             tolerance=self.tolerance,
+            pursuit=self.pursuit,
             positive=self.positive,
             n_jobs=self.n_jobs,
         )
@@ -75,6 +76,7 @@ class _SparseCoder(SparseTransformer):
         """Check X and the parameters, draw the first dictionary from the signals."""
         X = self._signals(X)
         n_atoms = self._n_atoms(X)
+        sparse.check_pursuit(self.pursuit, self.positive)
         _, tolerance = sparse.check_stop(
             self.sparsity_, self.tolerance, X.shape, n_atoms, X.dtype
         )
@@ -120,6 +122,8 @@ class KSVD(_SparseCoder):
         Rounds of coding and updating.
     tolerance : float, optional
         A signal whose residual is at most this long gets no more atoms. In the units of X.
+    pursuit : {"omp", "ols"}
+        How the atoms of a signal are chosen, as in `hblib.sparse.batch_omp`.
     approximate : bool
         Take one power step per atom; otherwise carry the rank-one fits to convergence.
     positive : bool
@@ -161,6 +165,7 @@ class KSVD(_SparseCoder):
         n_iter: int = 30,
         *,
         tolerance: float | None = None,
+        pursuit: str = "omp",
         approximate: bool = True,
         positive: bool = False,
         clean: bool = True,
@@ -173,6 +178,7 @@ class KSVD(_SparseCoder):
         self.sparsity = sparsity
         self.n_iter = n_iter
         self.tolerance = tolerance
+        self.pursuit = pursuit
         self.approximate = approximate
         self.positive = positive
         self.clean = clean
@@ -203,7 +209,7 @@ class KSVD(_SparseCoder):
         rest = np.empty_like(X)
         with sparse.one_blas_thread():
             for i in tqdm(range(self.n_iter), disable=not self.verbose, desc="K-SVD"):
-                coder = sparse.Coder(D, self.positive)
+                coder = sparse.Coder(D, self.positive, self.pursuit)
                 indices, values, counts = coder.pursue(X, self.sparsity_, tolerance, n_jobs)
                 steps = 1 if self.approximate else kernels.CONVERGED
                 left = kernels.sweep(X, D, indices, values, counts, rest, steps, self.positive)
@@ -226,7 +232,7 @@ class MiniBatchKSVD(_SparseCoder):
 
     Parameters
     ----------
-    n_components, sparsity, tolerance, positive, clean, init, n_jobs, random_state, verbose
+    n_components, sparsity, tolerance, pursuit, positive, clean, init, n_jobs, random_state, verbose
         As in `KSVD`.
     n_iter : int
         Passes over the signals.
@@ -264,6 +270,7 @@ class MiniBatchKSVD(_SparseCoder):
         *,
         batch_size: int = 512,
         tolerance: float | None = None,
+        pursuit: str = "omp",
         positive: bool = False,
         clean: bool = True,
         init: ArrayLike | None = None,
@@ -276,6 +283,7 @@ class MiniBatchKSVD(_SparseCoder):
         self.n_iter = n_iter
         self.batch_size = batch_size
         self.tolerance = tolerance
+        self.pursuit = pursuit
         self.positive = positive
         self.clean = clean
         self.init = init
@@ -317,7 +325,7 @@ class MiniBatchKSVD(_SparseCoder):
                     drawn = order[start : start + size]
                     batch = X[drawn]
                     goal = None if tolerance is None else tolerance[drawn]
-                    coder = sparse.Coder(D, self.positive)
+                    coder = sparse.Coder(D, self.positive, self.pursuit)
                     codes = coder.pursue(batch, self.sparsity_, goal, n_jobs)
                     left = kernels.left_over(batch, D, *codes, np.empty_like(batch))
                     residual[i] += left.sum() / energy

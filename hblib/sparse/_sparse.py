@@ -12,12 +12,23 @@ residual, and refits all coefficients by least squares [1]_. `batch_omp` is the 
 Zibulevsky and Elad [2]_: it computes all products of signals and atoms at once and then works with
 the dictionary's Gram matrix only.
 
+Orthogonal least squares (OLS) differs in the choice: it takes the atom after whose refit the least
+is left of the signal [3]_. The two agree on the first atom, and later wherever the parts of the
+atoms that are orthogonal to the chosen ones have equal lengths: OMP compares products with the
+residual, OLS products with these parts at unit length [4]_. In Gram form the lengths of these parts
+follow from numbers at hand, so that OLS costs about the same, and it leaves less where atoms are
+correlated. `spams.omp` is OLS, `orthogonal_mp` of scikit-learn OMP.
+
 References
 ----------
 .. [1] Y. C. Pati, R. Rezaiifar and P. S. Krishnaprasad, "Orthogonal matching pursuit", Asilomar
    conference on signals, systems and computers, 1993.
 .. [2] R. Rubinstein, M. Zibulevsky and M. Elad, "Efficient implementation of the K-SVD algorithm
    using batch orthogonal matching pursuit", Technion CS-2008-08, 2008.
+.. [3] S. Chen, S. A. Billings and W. Luo, "Orthogonal least squares methods and their application
+   to non-linear system identification", International Journal of Control 50 (1989), 1873-1896.
+.. [4] T. Blumensath and M. E. Davies, "On the difference between orthogonal matching pursuit and
+   orthogonal least squares", 2007.
 """
 
 from __future__ import annotations
@@ -34,6 +45,7 @@ from scipy.optimize import linear_sum_assignment
 from threadpoolctl import ThreadpoolController
 
 from hblib._checks import as_array, number, whole
+from hblib.sparse import _ols_kernels as ols_kernels
 from hblib.sparse import _sparse_kernels as kernels
 
 # Signals coded together: enough for a fast matrix product, few enough to stay in the cache.
@@ -43,6 +55,7 @@ ROUNDING = 32
 # Atoms from which the choice in single precision pays for double-precision signals.
 MIXED_FROM = 400
 NOT_JUDGED = np.empty(0, bool)
+PURSUITS = ("omp", "ols")
 
 # --- coding ---------------------------------------------------------------------------------------
 
@@ -53,10 +66,11 @@ def batch_omp(
     sparsity: int | None = None,
     *,
     tolerance: float | ArrayLike | None = None,
+    pursuit: str = "omp",
     positive: bool = False,
     n_jobs: int | None = 1,
 ) -> sp.csr_array:
-    """Code signals by orthogonal matching pursuit.
+    """Code signals by orthogonal matching pursuit or by orthogonal least squares.
 
     Parameters
     ----------
@@ -68,10 +82,14 @@ def batch_omp(
         Largest number of atoms per signal; by default as many as `tolerance` needs.
     tolerance : float or array_like (n_samples,), optional
         Stop as soon as the length of the residual is at most this, in the units of X.
+    pursuit : {"omp", "ols"}
+        How the next atom is chosen. ``"omp"``, orthogonal matching pursuit, takes the atom with the
+        largest product with the residual; ``"ols"``, orthogonal least squares, the atom after whose
+        refit the least is left. Of equally good atoms the first is taken.
     positive : bool
         Allow non-negative coefficients only: atoms are chosen by their largest positive product,
         coefficients are fitted by non-negative least squares, and atoms whose coefficient becomes
-        zero are dropped.
+        zero are dropped. For ``pursuit="omp"`` only.
     n_jobs : int, optional
         Threads, as in scikit-learn: None is 1, -1 one per core. Each thread codes its own chunks
         of signals with one BLAS thread.
@@ -85,12 +103,14 @@ def batch_omp(
     Raises
     ------
     ValueError
-        If an atom does not have length 1, if neither `sparsity` nor `tolerance` is given, or if
-        `sparsity` exceeds the number of features or atoms.
+        If an atom does not have length 1, if neither `sparsity` nor `tolerance` is given, if
+        `sparsity` exceeds the number of features or atoms, or if `positive` is asked of
+        orthogonal least squares.
 
     References
     ----------
-    Rubinstein, Zibulevsky and Elad 2008, algorithm 1 (signed).
+    Rubinstein, Zibulevsky and Elad 2008, algorithm 1 (signed). Chen, Billings and Luo 1989, as an
+    update of the same quantities.
 
     Examples
     --------
@@ -99,12 +119,24 @@ def batch_omp(
     >>> codes = sparse.batch_omp([[0.0, 3.0, 0.0, -4.0]], dictionary, 2)
     >>> codes.indices.tolist(), codes.data.tolist()
     ([3, 1], [-4.0, 3.0])
+
+    After the first atom the third has the larger product with what is left, 0.8 against 0.6, and
+    the second fits it without error:
+
+    >>> signal, dictionary = [[4.0, 1, 0]], [[1, 0, 0], [0.8, 0.6, 0], [0, 0.8, 0.6]]
+    >>> for pursuit in ("omp", "ols"):
+    ...     codes = sparse.batch_omp(signal, dictionary, 2, pursuit=pursuit)
+    ...     rest = signal - codes @ dictionary
+    ...     print(pursuit, codes.indices.tolist(), round(float((rest**2).sum()), 6))
+    omp [0, 2] 0.36
+    ols [0, 1] 0.0
     """
     X, dictionary = check_pair(X, dictionary)
     sparsity, tolerance = check_stop(sparsity, tolerance, X.shape, len(dictionary), X.dtype)
+    check_pursuit(pursuit, positive)
     n_jobs = check_jobs(n_jobs)
     with one_blas_thread():
-        return Coder(dictionary, positive).code(X, sparsity, tolerance, n_jobs)
+        return Coder(dictionary, positive, pursuit).code(X, sparsity, tolerance, n_jobs)
 
 
 class Coder:
@@ -120,7 +152,7 @@ class Coder:
     no digit, and its squares neither overflow nor vanish.
     """
 
-    def __init__(self, dictionary: np.ndarray, positive: bool = False):
+    def __init__(self, dictionary: np.ndarray, positive: bool = False, pursuit: str = "omp"):
         self.n_atoms, n_features = dictionary.shape
         padded = -(-self.n_atoms // kernels.PADDING) * kernels.PADDING
         self.atoms = _aligned((padded, n_features), dictionary.dtype)
@@ -128,7 +160,9 @@ class Coder:
         self.gram = _aligned((padded, padded), dictionary.dtype)
         np.matmul(self.atoms, self.atoms.T, out=self.gram)
         self.positive = positive
-        mixed = dictionary.dtype == np.float64 and not positive and self.n_atoms >= MIXED_FROM
+        self.buffers = _LeastSquares if pursuit == "ols" else _Pursuit
+        signed_omp = pursuit == "omp" and not positive
+        mixed = dictionary.dtype == np.float64 and signed_omp and self.n_atoms >= MIXED_FROM
         self.single = Coder(dictionary.astype(np.float32)) if mixed else None
 
     def code(
@@ -151,7 +185,7 @@ class Coder:
 
         def work(starts: Iterator[int]) -> None:
             rough = _Pursuit(self.single, sparsity, chunk) if mixed else None
-            pursuit = _Pursuit(self, sparsity, chunk)
+            pursuit = self.buffers(self, sparsity, chunk)
             for start in starts:
                 part = slice(start, min(start + chunk, n_samples))
                 scale = power_of_two(X[part], axis=1)
@@ -245,6 +279,47 @@ class _Pursuit:
         unused = np.empty(indices.shape, np.float32)
         self(X.astype(np.float32), no_goal, (indices, unused, counts), sure)
         return sure
+
+
+class _LeastSquares:
+    """The same for orthogonal least squares."""
+
+    def __init__(self, coder: Coder, sparsity: int, chunk: int):
+        self.coder, dtype, n_atoms = coder, coder.atoms.dtype, len(coder.atoms)
+        self.products = _aligned((chunk, n_atoms), dtype)
+        self.basis = _aligned((ols_kernels.FRONT + sparsity, n_atoms), dtype)
+        self.spare = _aligned((2, n_atoms), dtype)
+        self.lengths = _aligned((n_atoms,), dtype)
+        self.lengths[:] = coder.gram.diagonal()
+        self.left, self.gains = _aligned((n_atoms,), dtype), _aligned((n_atoms,), dtype)
+        self.bits = self.gains.view(f"i{dtype.itemsize}")
+        self.rounding = ROUNDING * np.finfo(dtype).eps
+
+    def __call__(
+        self,
+        X: np.ndarray,
+        tolerance: np.ndarray,
+        codes: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> None:
+        """Write codes of X to the three arrays `codes`."""
+        atoms, gram = self.coder.atoms, self.coder.gram
+        products = self.products[: len(X)]
+        np.matmul(X, atoms.T, out=products)
+        ols_kernels.batch_ols(
+            X,
+            atoms,
+            gram,
+            self.lengths,
+            products,
+            self.basis,
+            self.spare,
+            self.left,
+            self.gains,
+            self.bits,
+            tolerance,
+            self.rounding,
+            *codes,
+        )
 
 
 def as_codes(
@@ -644,6 +719,14 @@ def check_stop(
         with np.errstate(over="ignore"):
             tolerance = np.array(np.broadcast_to(tolerance, n_samples), dtype)
     return sparsity, tolerance
+
+
+def check_pursuit(pursuit: str, positive: bool) -> None:
+    """Refuse a pursuit that there is not, or not for non-negative coefficients."""
+    if not isinstance(pursuit, str) or pursuit not in PURSUITS:
+        raise ValueError(f"pursuit must be 'omp' or 'ols', got {pursuit!r}")
+    if positive and pursuit != "omp":
+        raise ValueError(f"positive=True needs pursuit='omp', got pursuit={pursuit!r}")
 
 
 def check_jobs(n_jobs: int | None) -> int:

@@ -32,6 +32,7 @@ from hblib.words._corpora import (
 )
 from hblib.words._embedding_kernels import RULES
 from hblib.words._embeddings import glove, ppmi_svd, sgns
+from hblib.words._published import PUBLISHED
 from hblib.words._word_vectors import (
     INITIALISATIONS,
     Embedding,
@@ -60,6 +61,7 @@ __all__ = [
     "DenseSkipGram",
     "Embedding",
     "INITIALISATIONS",
+    "PUBLISHED",
     "RULES",
     "Text",
     "WINDOW_WEIGHTS",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hblib._checks import as_array, choice, generator, number, whole
+from hblib.words._published import PUBLISHED, read_published
 from hblib.words._vector_files import read_vectors, write_vectors
 
 if TYPE_CHECKING:
@@ -210,12 +211,12 @@ def load_vectors(
     binary: bool | None = None,
     n_words: int | None = None,
 ) -> Embedding:
-    r"""Read vectors in the text or binary format of word2vec, or in that of GloVe.
+    r"""Read published vectors, or a file in the text or binary format of word2vec or in GloVe's.
 
     Parameters
     ----------
     path : path
-        Ending in ``.gz`` if it is compressed.
+        A key of `PUBLISHED`, or a file, its name ending in ``.gz`` if it is compressed.
     dtype : {"float64", "float32"}, optional
     binary : bool, optional
         By default True if the name ends in ``.bin`` or ``.bin.gz``.
@@ -229,6 +230,8 @@ def load_vectors(
 
     Raises
     ------
+    ImportError
+        If the package with the published vectors, or the one that reads it, is not installed.
     ValueError
         If the file is not of this form: lines of several lengths, other numbers of words than its
         first line says, numbers that are not finite.
@@ -246,6 +249,9 @@ def load_vectors(
     _check_dtype(dtype)
     if n_words is not None:
         n_words = whole("n_words", n_words, least=2)
+    if isinstance(path, str) and path in PUBLISHED:
+        words, W = read_published(path, n_words)
+        return Embedding(words, W.astype(dtype, copy=False), np.zeros(W.shape, dtype))
     if binary is None:
         binary = str(path).removesuffix(".gz").endswith(".bin")
     try:

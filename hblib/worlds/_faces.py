@@ -159,8 +159,8 @@ class Faces:
     images : numpy.ndarray, shape (n, size, size, 3)
         Red, green and blue, float32 in [0, 1] unless asked for as uint8.
     factors : pandas.DataFrame or None
-        Rows are faces, columns are the factors of `FACE_FACTORS`; binary ones are bool. None for
-        photographs.
+        Rows are faces, columns are the factors of `FACE_FACTORS`; binary ones are bool. Of
+        photographs what is known about them, or None.
     """
 
     images: np.ndarray
@@ -425,19 +425,21 @@ def load_faces(
         Fetch a data set that is not on this computer yet.
     folder : str or path, optional
         Where the data set is, or is to be kept; by default where scikit-learn keeps its own. For
-        Olivetti also a folder with the original file ``olivettifaces.mat``.
+        Olivetti also a folder with the original file ``olivettifaces.mat``; for CelebA one with
+        ``celeba/list_attr_celeba.txt`` and the pictures in ``celeba/img_align_celeba``.
 
     Returns
     -------
     Faces
-        Grey pictures have three equal colours.
+        Grey pictures have three equal colours. The factors of CelebA are its 40 attributes, bool;
+        nothing is known about other photographs.
 
     Raises
     ------
     OSError
         If the data set is not on this computer, or cannot be downloaded.
     ImportError
-        If CelebA is asked for without torchvision.
+        If CelebA is to be downloaded without torchvision.
     ValueError
         If the name is unknown, or `n` exceeds the number of faces there are.
 
@@ -452,10 +454,11 @@ def load_faces(
         return draw_faces(n, rng, correlated, size)
     if n is not None:
         n = whole("n", n)
-    return Faces(_READERS[name](n, generator(rng), size, download, folder), None)
+    found = _READERS[name](n, generator(rng), size, download, folder)
+    return found if isinstance(found, Faces) else Faces(found, None)
 
 
-# Each of them gives pictures, float32 of shape (n, size, size, 3).
+# Each of them gives pictures, float32 of shape (n, size, size, 3), or Faces.
 
 
 def _read_lfw_subset(n, rng, size, download, folder):
@@ -495,26 +498,39 @@ def _read_lfw(n, rng, size, download, folder):
 
 
 def _read_celeba(n, rng, size, download, folder):
-    try:
-        from torchvision.datasets import CelebA
-    except ImportError:
-        raise ImportError(
-            "celeba needs the package torchvision, which is not installed: pip install torchvision"
-        ) from None
+    import pandas as pd
+    from PIL import Image
+
     if folder is None:
         from sklearn.datasets import get_data_home
 
         folder = get_data_home()
+    if download:
+        _fetch_celeba(folder)
+    home = Path(folder) / "celeba"
     with _clear_failure("celeba", download):
-        data = CelebA(folder, split="all", download=download)
-    chosen = _choose(np.arange(len(data)), n, rng)
-    images = np.empty((len(chosen), size, size, 3), dtype=np.float32)
-    for image, index in zip(images, chosen):
-        picture, _ = data[index]
-        # The square of 148 pixels that the literature crops, scaled by the image library.
-        square = picture.crop((15, 40, 163, 188)).resize((size, size), resample=1)
-        image[:] = np.asarray(square, dtype=np.float32) / 255
-    return images
+        # A line with the number of pictures, one with the attributes, then 1 or -1 for each.
+        table = pd.read_csv(home / "list_attr_celeba.txt", sep=r"\s+", skiprows=1)
+        table = table.iloc[_choose(np.arange(len(table)), n, rng)]
+        images = np.empty((len(table), size, size, 3), dtype=np.float32)
+        for image, name in zip(images, table.index):
+            picture = Image.open(home / "img_align_celeba" / name)
+            # The square of 148 pixels that the literature crops, scaled by the image library.
+            square = picture.crop((15, 40, 163, 188)).resize((size, size), resample=1)
+            image[:] = np.asarray(square, dtype=np.float32) / 255
+    return Faces(images, (table == 1).reset_index(drop=True))
+
+
+def _fetch_celeba(folder):
+    try:
+        from torchvision.datasets import CelebA
+    except ImportError:
+        raise ImportError(
+            "to download celeba the package torchvision is needed, which is not installed: "
+            "pip install torchvision"
+        ) from None
+    with _clear_failure("celeba", True):
+        CelebA(folder, split="all", download=True)
 
 
 _READERS = {

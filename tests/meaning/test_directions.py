@@ -229,6 +229,11 @@ def test_the_haar_test_finds_what_is_planted(plant):
     assert (rotated["p_holm"] > 0.05).all()
 
 
+def test_the_haar_test_takes_large_clouds():
+    X = np.random.default_rng(0).normal(size=(200_000, 2))
+    assert meaning.haar_test(X, 0, n_rotations=19)["p"].between(0.05, 1).all()
+
+
 def test_the_haar_test_is_repeatable_and_its_smallest_p_is_that_of_the_rank():
     X = np.random.default_rng(0).uniform(-1, 1, (200, 6))
     one, two = (meaning.haar_test(X, 7, n_rotations=99) for _ in range(2))

