@@ -461,6 +461,9 @@ def _grid():
         "surface_penalty": dict(
             H=H, y=y, log_P=np.asarray(grid.log_surfaces(cells, centres, sigma)), kind="kl"
         ),
+        "even_centres": dict(
+            X=normal(0).normal(size=(40, 3)), y=np.arange(40) % 4, shape=shape, rng=0
+        ),
         "tsne_centres": dict(
             X=normal(0).normal(size=(40, 3)), y=np.arange(40) % 4, shape=shape, rng=0, fill=0.9
         ),

@@ -49,6 +49,7 @@ from hblib.grid._measures import (
     selectivity,
     source_mask,
 )
+from hblib.grid._places import even_centres
 from hblib.grid._topography import arrange_units, blur_penalty, smoothness_penalty
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "class_maps",
     "coordinate_gradient",
     "decode_classes",
+    "even_centres",
     "gradient_flow",
     "inward",
     "lattice",
