@@ -153,7 +153,7 @@ def _expected(maps, c):
 def test_what_lies_in_the_ring_is_the_librarys(open_sorting, layers, sound):
     ordinary, penalised, cells = layers
     page = open_sorting()
-    page.get_by_label("Sound").select_option(str(sound))
+    page.get_by_label("Sound", exact=True).select_option(str(sound))
     assert in_the_ring(page, 0) == pytest.approx(_expected(ordinary, sound), abs=0.051)
     assert in_the_ring(page, 1) == pytest.approx(_expected(penalised, sound), abs=0.051)
     page.get_by_label("Order of the units").press("End")
