@@ -2,7 +2,8 @@
 
    face-build: one face built from three dictionaries at once; which of them was learned?
    data: decoder, see below; columns, the titles of the three, and answer, which is the learned one;
-   faces, a list of {name, code, parts}: parts[c] are the terms of the sum in column c, largest first.
+   faces, a list of {name, code, parts}: parts[c] are the terms of the sum in column c, largest first;
+   start, the number of terms shown at first.
 
    atom-mixer: atoms with sliders, added to nothing or to a face.
    data: atoms, a list of {name, step}; the decoder and the faces are those of the page's face-build.
@@ -67,7 +68,7 @@
     const net = load(data.decoder);
     const zero = new Array(net.n).fill(0);
     const most = data.faces[0].parts[0].length;
-    let [face, count, guessed] = [data.faces[0], 0, false];
+    let [face, count, guessed] = [data.faces[0], data.start, false];
 
     const figureOf = (title) => {
       const [node, canvas] = [el("div"), tile(el, net.size, "100%")];
@@ -96,7 +97,7 @@
         sum.head.textContent = guessed ? `${"ABC"[c]}: ${data.columns[c]}` : "ABC"[c];
       });
     };
-    const steps = slider("Terms in the sum", { min: 0, max: most, step: 1, value: 0,
+    const steps = slider("Terms in the sum", { min: 0, max: most, step: 1, value: data.start,
       show: (v) => (v ? `${v} of ${most}` : "nothing: the average face") }, (v) => { count = v; draw(); });
     const choice = el("select", {}, ...data.faces.map((f, i) => option(el)(f.name, i)));
     choice.addEventListener("change", () => { face = data.faces[Number(choice.value)]; draw(); });
