@@ -17,7 +17,7 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS)
 def test_the_table_is_what_was_stored(row):
-    stored = (ROOT / "benchmarks" / "results" / "independent_speech.json").read_text("utf-8")
+    stored = (ROOT / "book" / "reproductions" / "independent_speech.json").read_text("utf-8")
     levels = json.loads(stored)["claims"][ROWS[row]]
     said = [f"{100 * levels[name]['estimate']:.1f}" for name in ("null", "measured")]
     chapter = nbformat.read(ROOT / "notebooks" / "07_grid_layers.ipynb", as_version=4)

@@ -103,6 +103,6 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
     ribbon,
     saying,
     el("div", { class: "hb-panels", style: "gap: 0.4rem; grid-template-columns: " +
-      "repeat(auto-fit, minmax(6rem, 1fr))" }, ...layers.map(({ node }) => node)));
+      "repeat(auto-fit, minmax(7.2rem, 1fr))" }, ...layers.map(({ node }) => node)));
   position.start();
 });

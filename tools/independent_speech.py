@@ -9,8 +9,8 @@ parameter. eSpeak NG draws its breath anew each time, so two runs differ a littl
 Needs the wheel ``espeakng-loader`` (the library, GPL-3.0, and its voices), which the book never
 imports: ``pip install espeakng-loader``, or ``pip download`` and a folder on PYTHONPATH.
 
-Run ``python benchmarks/independent_speech.py`` (two minutes); writes
-``benchmarks/results/independent_speech.json``.
+Run ``python tools/independent_speech.py`` (two minutes); writes
+``book/reproductions/independent_speech.json``.
 """
 
 import ctypes
@@ -170,7 +170,7 @@ def main():
             "seed": SEED,
             "claims": outcomes(notebook),
         }
-    target = Path(__file__).parent / "results" / "independent_speech.json"
+    target = ROOT / "book" / "reproductions" / "independent_speech.json"
     target.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
