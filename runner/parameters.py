@@ -15,8 +15,8 @@ range                                      a value must be
 ``[6 or more, even]``                      all that stands between the commas; there are ``even``,
                                            ``odd`` and ``multiple of 8``
 ``[one of "sgd", "adam"]``                 one of these
-``[one of "wikipedia", or a path]``        one of these, or the path of a file, seen from the
-                                           chapter's folder; also ``[a path]``
+``[one of "wikipedia", or a path]``        one of these, or the path of a file or of another folder,
+                                           seen from the chapter's folder; also ``[a path]``
 ``[any of "squared", "masked"]``           a list of some of these, each once
 ``[any text]``                             any text
 =========================================  =======================================================
@@ -84,7 +84,7 @@ class Range(NamedTuple):
             return once and value != [] and all(item in self.choices for item in value)
         if value in self.choices or self.free == "any text":
             return True
-        return self.free == "a path" and isinstance(value, str) and _is_file(folder, value)
+        return self.free == "a path" and isinstance(value, str) and _is_there(folder, value)
 
 
 # ---------------------------------------------------------------- what a chapter declares
@@ -398,9 +398,10 @@ def _as_type_of(default, value, name):
     return value
 
 
-def _is_file(folder, value):
+def _is_there(folder, value):
     try:
-        return Path(folder, value).is_file()
+        path = Path(folder, value)
+        return path.is_file() or (path.is_dir() and path.resolve() != Path(folder).resolve())
     except (OSError, ValueError):  # a name that no file can have
         return False
 

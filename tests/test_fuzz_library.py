@@ -93,6 +93,7 @@ def _worlds():
         "draw_speech": dict(n_speakers=1, n_utterances=1, rng=0, noise=0.01, context=1),
         "gallery": dict(rows=[images[:2]], row_titles=["drawn"], gap=1),
         "load": dict(name="digits"),
+        "load_aligned_speech": dict(path="no such file", context=1),
         "load_faces": dict(name="generated", n=2, rng=0, size=16),
         "log_mel": dict(waveform=normal(0).normal(size=1600)),
         "mirror_factors": dict(factors=worlds.draw_face_factors(2, 0)),
@@ -433,8 +434,10 @@ def _grid():
         ),
         "ablation": dict(model=nets, layers=nets.hidden, X=X, y=y, masks=masks),
         "adjacency_penalty": dict(H=H, shape=shape),
+        "arrange_units": dict(H=H, shape=shape, rng=0, n_starts=2),
         "assign_units": dict(H=H, y=y, shape=shape, centres=centres, sigma=sigma, kind="kl"),
         "best_response": dict(P=torch.tensor(maps), knowledge=0.5),
+        "blur_penalty": dict(W=H.T, shape=shape, factor=2.0, eps=1e-8),
         "by_readout": dict(H=H, W=normal(0).normal(size=(3, 16))),
         "centroids": dict(maps=maps, positions=cells),
         "class_information": dict(maps=maps, prior=np.array([0.2, 0.3, 0.5])),
@@ -451,11 +454,15 @@ def _grid():
         "regions": dict(positions=cells, centres=centres, radius=1.5),
         "ring_centres": dict(n_classes=3, shape=shape, radius=0.3),
         "selectivity": dict(losses=normal(8).random((3, 3))),
+        "smoothness_penalty": dict(H=H, shape=shape, eps=1e-8),
         "source_mask": placed,
         "spread": dict(points=cells),
         "suppressed": _via(suppress, masks=[np.zeros(16)]),
         "surface_penalty": dict(
             H=H, y=y, log_P=np.asarray(grid.log_surfaces(cells, centres, sigma)), kind="kl"
+        ),
+        "even_centres": dict(
+            X=normal(0).normal(size=(40, 3)), y=np.arange(40) % 4, shape=shape, rng=0
         ),
         "tsne_centres": dict(
             X=normal(0).normal(size=(40, 3)), y=np.arange(40) % 4, shape=shape, rng=0, fill=0.9
@@ -664,6 +671,7 @@ NOT_CALLED = {
     "worlds.Cooccurrence": RECORD,
     "worlds.Digits": RECORD,
     "worlds.Face": RECORD,
+    "worlds.AlignedSpeech": RECORD,
     "worlds.Faces": RECORD,
     "worlds.Factor": RECORD,
     "worlds.Facts": RECORD,

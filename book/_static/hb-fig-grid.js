@@ -2,8 +2,9 @@
 
    data: shape, [height, width] of the grids; layers, how many; ms, between frames; unit, "ms" or
    "frame", what time is shown in; names, of the classes; labels, the class of each frame; centres,
-   (row, column) of each class; films, a list of {name, cells}: activity as bytes in base64, layer by
-   layer, frame by frame, cell by cell, 255 the brightest.
+   (row, column) of each class; start, the frame shown first; films, a list of {name, cells}, shown
+   side by side: activity as bytes in base64, layer by layer, frame by frame, cell by cell, 255 the
+   brightest.
 
    It never starts by itself. A reader who asked for less motion gets no play button, only steps. */
 "use strict";
@@ -13,22 +14,22 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
   const size = height * width;
   const films = data.films.map(({ cells }) => Uint8Array.from(atob(cells), (c) => c.charCodeAt(0)));
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  let frame = 0, timer = null;
+  let frame = data.start, timer = null;
 
   /* stretches of frames of one class */
   const starts = data.labels.flatMap((c, t) => (t && c === data.labels[t - 1] ? [] : [t]));
   const stretch = (t) => starts.findLastIndex((s) => s <= t);
   const ends = (k) => starts[k + 1] ?? count;
 
-  const layers = Array.from({ length: data.layers }, (_, l) => {
+  const layers = data.films.flatMap(({ name }, f) => Array.from({ length: data.layers }, (_, l) => {
     const cells = Array.from({ length: size }, (_, i) => svg("rect", { x: i % width,
       y: Math.floor(i / width), width: 1, height: 1, fill: "var(--hb-u1)" }));
     const ring = svg("circle", { r: 1.3, fill: "none", stroke: "var(--hb-u2)", "stroke-width": 0.28 });
     const picture = svg("svg", { viewBox: `-1 -1 ${width + 2} ${height + 2}`, role: "img" },
       svg("rect", { width, height, fill: "var(--hb-zero)" }), ...cells, ring);
-    return { cells, ring, picture, node: el("div", { class: "hb-panel" },
-      el("p", { class: "hb-title" }, `Layer ${l + 1}`), picture) };
-  });
+    return { cells, ring, picture, f, l, name, node: el("div", { class: "hb-panel" },
+      el("p", { class: "hb-title" }, `${name}, layer ${l + 1}`), picture) };
+  }));
 
   /* what is said when, with a cursor */
   const cursor = svg("line", { y1: 0, y2: 24, stroke: "var(--hb-u2)", "stroke-width": 2 });
@@ -42,21 +43,18 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
         fill: "currentColor" }, at(ends(k)) - at(s) > 14 ? data.names[data.labels[s]] : "")]),
     cursor);
 
-  const choice = el("select", { "aria-label": "Network" },
-    ...data.films.map(({ name }, i) => el("option", { value: i }, name)));
   const saying = el("p", { class: "hb-note", "aria-live": "polite" });
   const time = (t) => (data.unit === "ms" ? `${t * data.ms} ms` : `frame ${t + 1}`);
 
   const draw = () => {
-    const film = films[Number(choice.value)];
     const label = data.labels[frame];
     const [row, column] = data.centres[label];
-    layers.forEach(({ cells, ring, picture }, l) => {
+    layers.forEach(({ cells, ring, picture, f, l, name }) => {
       const offset = (l * count + frame) * size;
-      cells.forEach((cell, i) => cell.setAttribute("fill-opacity", (film[offset + i] / 255).toFixed(3)));
+      cells.forEach((cell, i) => cell.setAttribute("fill-opacity", (films[f][offset + i] / 255).toFixed(3)));
       ring.setAttribute("cx", column + 0.5);
       ring.setAttribute("cy", row + 0.5);
-      picture.setAttribute("aria-label", `Layer ${l + 1} at ${time(frame)}; ring at the place of ${data.names[label]}`);
+      picture.setAttribute("aria-label", `${name}, layer ${l + 1} at ${time(frame)}; ring at the place of ${data.names[label]}`);
     });
     cursor.setAttribute("x1", at(frame + 0.5));
     cursor.setAttribute("x2", at(frame + 0.5));
@@ -66,7 +64,7 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
     saying.textContent = `Being read: ${data.names[label]}`;
   };
 
-  const position = slider("Time", { min: 0, max: count - 1, step: 1, value: 0, show: time },
+  const position = slider("Time", { min: 0, max: count - 1, step: 1, value: data.start, show: time },
     (t) => { frame = t; draw(); });
   const pause = () => {
     clearInterval(timer);
@@ -91,7 +89,6 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
   previous.addEventListener("click", () => go(middle(Math.max(0, stretch(frame) - 1))));
   const next = el("button", { type: "button" }, "Next");
   next.addEventListener("click", () => go(middle(Math.min(starts.length - 1, stretch(frame) + 1))));
-  choice.addEventListener("input", draw);
   position.node.addEventListener("pointerdown", () => timer && pause());
   position.node.addEventListener("keydown", () => timer && pause());
   ribbon.addEventListener("click", (event) => {
@@ -101,11 +98,11 @@ window.hbFig.register("grid-film", (stage, data, { el, svg, slider }) => {
 
   const line = "display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; margin: 0 0 0.6rem";
   stage.append(
-    el("p", { style: line }, el("label", {}, "Network ", choice), ...(still ? [] : [play]), previous, next),
+    el("p", { style: line }, ...(still ? [] : [play]), previous, next),
     position.node,
     ribbon,
     saying,
     el("div", { class: "hb-panels", style: "gap: 0.4rem; grid-template-columns: " +
-      "repeat(auto-fit, minmax(6rem, 1fr))" }, ...layers.map(({ node }) => node)));
+      "repeat(auto-fit, minmax(7.2rem, 1fr))" }, ...layers.map(({ node }) => node)));
   position.start();
 });

@@ -4,6 +4,8 @@ A penalty asks neighbouring units to agree (`adjacency_penalty`) or each class t
 place (`GaussianGrid`); `LayerPenalty` adds either to any torch network. `assign_units` finds the
 best layout of a network trained without a penalty, `gradient_flow` shows why learned coordinates
 collapse, and the measures tell what a map is worth: smoothness, information, ablation.
+`smoothness_penalty` and `blur_penalty` ask for a map without classes, and `arrange_units` sorts an
+ordinary layer to compare.
 
 >>> from hblib import grid
 >>> H = [[0.1, 0.9, 0.1, 0.5], [0.9, 0.1, 0.5, 0.1]]                 # two samples, four units
@@ -47,6 +49,8 @@ from hblib.grid._measures import (
     selectivity,
     source_mask,
 )
+from hblib.grid._places import even_centres
+from hblib.grid._topography import arrange_units, blur_penalty, smoothness_penalty
 
 __all__ = [
     "DIVERGENCES",
@@ -55,14 +59,17 @@ __all__ = [
     "LayerPenalty",
     "ablation",
     "adjacency_penalty",
+    "arrange_units",
     "assign_units",
     "best_response",
+    "blur_penalty",
     "by_readout",
     "centroids",
     "class_information",
     "class_maps",
     "coordinate_gradient",
     "decode_classes",
+    "even_centres",
     "gradient_flow",
     "inward",
     "lattice",
@@ -73,6 +80,7 @@ __all__ = [
     "regions",
     "ring_centres",
     "selectivity",
+    "smoothness_penalty",
     "source_mask",
     "spread",
     "suppressed",

@@ -17,6 +17,7 @@ Examples
 ((100, 48, 48, 3), 21)
 """
 
+from hblib.worlds._alignments import AlignedSpeech, load_aligned_speech
 from hblib.worlds._catalogue import SOURCES, catalogue, checksum, describe
 from hblib.worlds._data import Digits, Matrices, digits, draw_matrices
 from hblib.worlds._faces import (
@@ -104,6 +105,7 @@ __all__ = [
     "SOURCES",
     "SPEAKER_GROUPS",
     "VOWELS",
+    "AlignedSpeech",
     "Analogies",
     "Cooccurrence",
     "Digits",
@@ -137,6 +139,7 @@ __all__ = [
     "draw_speech",
     "gallery",
     "load",
+    "load_aligned_speech",
     "load_faces",
     "log_mel",
     "mel_filterbank",

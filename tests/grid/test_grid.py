@@ -54,6 +54,18 @@ def test_a_random_start_fills_the_grid():
     assert grid.uniform_positions(7, (3, 3), rng=0, size=5).shape == (5, 7, 2)
 
 
+def test_even_centres_fill_the_grid_and_keep_neighbours():
+    rng, y = np.random.default_rng(0), np.arange(160) % 16
+    line = np.linspace(0, 30, 16)[:, None] * np.ones(10)
+    centres = grid.even_centres(line[y] + rng.normal(size=(160, 10)), y, (12, 8), rng=1)
+    rows, columns = np.unique(centres[:, 0]), np.unique(centres[:, 1])
+    assert rows.tolist() == [1, 4, 7, 10] and columns.tolist() == [0.5, 2.5, 4.5, 6.5]
+    assert len(np.unique(centres, axis=0)) == 16
+    steps = np.linalg.norm((centres[1:] - centres[:-1]) / [3, 2], axis=1)
+    apart = np.linalg.norm((centres[8:] - centres[:8]) / [3, 2], axis=1)
+    assert steps.mean() < apart.mean()
+
+
 def test_tsne_centres_reach_as_far_as_asked_and_keep_neighbours():
     rng = np.random.default_rng(0)
     # Eight classes in four pairs: the partner is far closer than any other class.

@@ -188,10 +188,11 @@ def test_bounds_follow_other_parameters():
         _check({"n": 0}, "n = 1\nk = 1  # [1 // n or more]")
 
 
-def test_a_path_is_one_of_a_file(tmp_path):
+def test_a_path_is_one_of_a_file_or_folder(tmp_path):
     source = 'corpus = "wikipedia"  # text [one of "wikipedia", "docstrings", or a path]'
     (tmp_path / "my.txt").write_text("words")
-    for value in ("docstrings", "my.txt", str(tmp_path / "my.txt")):
+    (tmp_path / "recordings").mkdir()
+    for value in ("docstrings", "my.txt", str(tmp_path / "my.txt"), "recordings"):
         assert _check({"corpus": value}, source, tmp_path) == {"corpus": value}
     for value in ("wikipediia", "other.txt", "", ".", "a\0b", "x" * 5000):
         with pytest.raises(ValueError, match="'corpus' is .* or a path$"):
