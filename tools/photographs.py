@@ -32,6 +32,7 @@ import joblib  # noqa: E402
 import numpy as np  # noqa: E402
 import scipy.io  # noqa: E402
 import scipy.stats  # noqa: E402
+from scipy.io.matlab import MatReadError  # noqa: E402
 
 from runner import files  # noqa: E402
 
@@ -135,7 +136,7 @@ def keep_olivetti(file, home):
         raise SystemExit(f"there is no file {file}: name the folder of olivettifaces.mat")
     try:
         faces = scipy.io.loadmat(file)["faces"]
-    except (ValueError, KeyError, TypeError, NotImplementedError, OSError):
+    except (MatReadError, ValueError, KeyError, TypeError, NotImplementedError, OSError):
         raise SystemExit(f"{file} is not the file of the Olivetti faces") from None
     if faces.ndim != 2 or faces.shape != (4096, 400):
         shape = " x ".join(map(str, faces.shape))
