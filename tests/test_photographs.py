@@ -96,8 +96,87 @@ def test_files_that_are_refused_in_one_sentence(content, message, photographs, t
     assert "\n" not in str(caught.value)
 
 
-def test_olivetti_needs_a_folder(photographs, monkeypatch, capsys):
+@pytest.fixture
+def celeba(tmp_path):
+    """Drawn faces laid out like CelebA, with attributes that can be seen in them."""
+    from PIL import Image
+
+    from hblib import worlds
+
+    table = worlds.draw_face_factors(100, 0, False)
+    table[["pose", "nod", "roll"]] = 0.0
+    attributes = {
+        "Eyeglasses": table["sunglasses"],
+        "Pale_Skin": table["skin"] < 0.5,
+        "Young": table["background_lightness"] > 0.5,
+    }
+    home = tmp_path / "celeba"
+    (home / "img_align_celeba").mkdir(parents=True)
+    lines = ["100", " ".join(attributes)]
+    for i, face in enumerate(worlds.render_faces(table, 148, np.uint8)):
+        picture = np.zeros((218, 178, 3), np.uint8)
+        picture[40:188, 15:163] = face
+        Image.fromarray(picture).save(home / "img_align_celeba" / f"{i:06d}.jpg", quality=95)
+        signs = [" 1" if column[i] else "-1" for column in attributes.values()]
+        lines.append(" ".join([f"{i:06d}.jpg", *signs]))
+    (home / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_chapter_measures_on_files_of_celebas_form(celeba, photographs, code, monkeypatch):
+    photographs.check_celeba(celeba)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(celeba))
+    small = {
+        "data_set": "celeba", "n_networks": 2, "n_latent": 8, "n_atoms": 16, "sparsity": 2,
+        "codes_per_atom": 10, "n_unseen": 20, "n_epochs": 5, "size": 32, "N_INPUTS": 40,
+    }  # fmt: skip
+    values, about = photographs.measured(photographs.with_values(code, small))
+    assert about["factors"] == 3 and about["legible"] >= 1 and about["pictures"] == [160, 40]
+    assert all(np.isfinite(found).all() for kinds in values.values() for found in kinds.values())
+
+
+def _remove(home):
+    (home / "list_attr_celeba.txt").unlink()
+
+
+def _spoil_list(home):
+    (home / "list_attr_celeba.txt").write_text("1\nMale Smiling\n000000.jpg 1\n")
+
+
+def _remove_picture(home):
+    (home / "img_align_celeba" / "000007.jpg").unlink()
+
+
+def _spoil_picture(home):
+    (home / "img_align_celeba" / "000007.jpg").write_bytes(b"not a picture")
+
+
+def _shrink_picture(home):
+    from PIL import Image
+
+    Image.new("RGB", (64, 64)).save(home / "img_align_celeba" / "000007.jpg")
+
+
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (_remove, "there is no file .*list_attr_celeba.txt"),
+        (_spoil_list, "must have a name and 2 times 1 or -1 on each line"),
+        (_remove_picture, "there is no file .*000007.jpg"),
+        (_spoil_picture, "000007.jpg is not a picture"),
+        (_shrink_picture, "000007.jpg must be 178 x 218 pixels, got 64 x 64"),
+    ],
+)
+def test_other_folders_are_refused_in_one_sentence(spoil, message, celeba, photographs):
+    spoil(celeba / "celeba")
+    with pytest.raises(SystemExit, match=message) as caught:
+        photographs.check_celeba(celeba)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("run", ["olivetti", "celeba"])
+def test_photographs_on_file_need_a_folder(run, photographs, monkeypatch, capsys):
     monkeypatch.delenv("HB_FACES", raising=False)
     with pytest.raises(SystemExit):
-        photographs.main(["olivetti"])
+        photographs.main([run])
     assert "needs --folder, or HB_FACES" in capsys.readouterr().err
