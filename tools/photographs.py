@@ -6,8 +6,8 @@ RUN is `lfw_subset` (100 photographs that come with scikit-image), `olivetti` (4
 the original file olivettifaces.mat in FOLDER, or in the folder that HB_FACES names), `celeba`
 (with `celeba/list_attr_celeba.txt` and `celeba/img_align_celeba` in that folder) or `source` (drawn
 faces, 500 numbers, 2,000 atoms, 15 terms). The first two take a minute each on one core, the last
-at least fifteen; CelebA has not been tried whole. The code that measures is the chapter's own, taken
-from its notebook; only parameters are other ones. One value per network goes to
+at least fifteen; CelebA has not been tried whole. The code that measures is the chapter's own,
+taken from its notebook; only parameters are other ones. One value per network goes to
 book/photographs/RUN.json, and from these files the tables of book/photographs.md are made. No
 picture is copied or stored.
 """
