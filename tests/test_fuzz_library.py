@@ -497,6 +497,8 @@ def _models():
             seeds=[0, 1],
             initialisation="normal",
         ),
+        "streamed_gram": dict(X=X, Y=X[:, ::-1], batch_size=8),
+        "streamed_cka": dict(X=X, Y=X[:, ::-1], batch_size=8),
         "activations": dict(
             model=torch.nn.Linear(4, 2), inputs=X.astype(np.float32), batch_size=8
         ),
