@@ -504,6 +504,8 @@ def _models():
             seeds=[0, 1],
             initialisation="normal",
         ),
+        "streamed_gram": dict(X=X, Y=X[:, ::-1], batch_size=8),
+        "streamed_cka": dict(X=X, Y=X[:, ::-1], batch_size=8),
         "activations": dict(
             model=torch.nn.Linear(4, 2), inputs=X.astype(np.float32), batch_size=8
         ),
@@ -634,6 +636,7 @@ NOT_CALLED = {
     "figures.table": "takes a table of anything, see test_plotting.py",
     "figures.use_style": "has no parameter",
     "probe.Answer": RECORD,
+    "probe.MiniLM": "needs a wheel that readers install, see test_minilm.py",
     "models.Autoencoder": "made by train_autoencoder and load_autoencoder",
     "models.AutoencoderSettings": "checked by train_autoencoder",
     "models.Autoencoders": "made by train_autoencoders",

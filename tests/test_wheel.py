@@ -124,5 +124,9 @@ def test_an_example_runs_and_is_short(run, name):
     elif name == "residual_stream.py":
         assert "rotated, gains folded" in said[0].split("It changes")[0]
         assert float(said[1].split()[-1]) < 1e-4  # the same function
+    elif name == "dictionary_of_embeddings.py" and len(said) == 1:
+        assert said[0].startswith("MiniLM is not installed: pip install")
+    elif name == "dictionary_of_embeddings.py":
+        assert len(said) == 5 and int(re.search(r"(\d+)%", said[0])[1]) < 30
     else:
         assert sum(line.startswith("  ") for line in said) == 5  # one answer per question

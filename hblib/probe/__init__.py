@@ -28,6 +28,8 @@ from hblib.probe._answers import Answer
 from hblib.probe._atoms import few_atoms
 from hblib.probe._axes import marked_axes, unequal_variance
 from hblib.probe._files import load, load_labels
+from hblib.probe._minilm import MiniLM
+from hblib.probe._stream import streamed_cka, streamed_gram
 from hblib.probe._symmetry import (
     layer_symmetry,
     residual_symmetry,
@@ -37,7 +39,8 @@ from hblib.probe._symmetry import (
 from hblib.probe._units import attributes_of, unit_meaning
 
 __all__ = [
-    "Answer", "activations", "alike", "alike_pairs", "attributes_of", "few_atoms",
+    "Answer", "MiniLM", "activations", "alike", "alike_pairs", "attributes_of", "few_atoms",
     "layer_symmetry", "load", "load_labels", "marked_axes", "residual_symmetry",
-    "training_symmetry", "transformed", "unequal_variance", "unit_meaning",
+    "streamed_cka", "streamed_gram", "training_symmetry", "transformed", "unequal_variance",
+    "unit_meaning",
 ]  # fmt: skip

@@ -136,7 +136,8 @@ def alike(
         "measures after correction."
     )
     if len(defined) < len(measures):
-        sentence += f" {len(measures) - len(defined)} are not defined for so few samples."
+        missing = len(measures) - len(defined)
+        sentence += f" Not defined for so few samples: {missing} of {len(measures)}."
     return Answer(
         "Are the two layers alike?",
         one.excess,

@@ -70,6 +70,34 @@ class Answer:
         """
         return self._table.copy()
 
+    def levels(self) -> tuple[float, float]:
+        """Return what was measured and what it is in the null, in the unit of `plot`.
+
+        Returns
+        -------
+        level, null : float
+            Of the row of the table that `estimate` is about.
+
+        Examples
+        --------
+        >>> from hblib import probe
+        >>> round_cloud = np.random.default_rng(0).normal(size=(300, 8))
+        >>> level, null = probe.marked_axes(round_cloud, rng=1).levels()
+        >>> bool(abs(level) < 4 and abs(null) < 4)
+        True
+        """
+        value, null = self._drawn
+        row = next(
+            (
+                i
+                for column in ("distance", "excess")
+                if column in self._table
+                for i in np.flatnonzero(self._table[column] == self.estimate)
+            ),
+            0,
+        )
+        return float(self._table[value].iloc[row]), float(self._table[null].iloc[row])
+
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw each row of the table beside its null.
 
@@ -101,6 +129,11 @@ class Answer:
         ax.set_xlabel(self.measured)
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)
         return ax
+
+    def _repr_html_(self) -> str:
+        from hblib.probe._card import card_html
+
+        return card_html(self)
 
     def __str__(self) -> str:
         return f"{self.question}\n{self.sentence}\n{self.limits}"

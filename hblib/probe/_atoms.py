@@ -95,9 +95,10 @@ def few_atoms(
         if sparsity > other.shape[1]:
             raise ValueError(f"untrained must have at least {sparsity} units that vary")
     H = H[rows]
-    if len(H) // 2 < n_atoms:
+    # With an atom for each training sample every dictionary is the training samples.
+    if len(H) // 2 <= n_atoms:
         raise ValueError(
-            f"H must have at least {2 * n_atoms} samples for {n_atoms} atoms, got {len(H)}"
+            f"H must have at least {2 * n_atoms + 2} samples for {n_atoms} atoms, got {len(H)}"
         )
     lost: dict[str, list[float]] = {}
     learned: dict[str, list[NDArray]] = {}

@@ -52,10 +52,17 @@ def test_what_cannot_be_asked_is_refused():
     H = normal(0).normal(size=(60, 8))
     for call, said in (
         (lambda: probe.few_atoms(H, 9), "sparsity must be"),
-        (lambda: probe.few_atoms(H, 2, n_atoms=40), "at least 80 samples for 40 atoms, got 60"),
+        (lambda: probe.few_atoms(H, 2, n_atoms=40), "at least 82 samples for 40 atoms, got 60"),
         (lambda: probe.few_atoms(H, 2, n_seeds=2), "n_seeds must be"),
         (lambda: probe.few_atoms(H[:1]), "at least 20 samples"),
         (lambda: probe.few_atoms(H, 2, untrained=np.ones((60, 3))), "untrained is constant"),
     ):
         with pytest.raises(ValueError, match=said):
             call()
+
+
+def test_an_atom_for_each_training_sample_is_refused():
+    H = np.random.default_rng(0).normal(size=(40, 5))
+    with pytest.raises(ValueError, match="at least 42 samples for 20 atoms, got 40"):
+        probe.few_atoms(H, 2, n_atoms=20)
+    assert probe.few_atoms(H, 2, n_atoms=19, n_seeds=3, n_iter=1).estimate is not None

@@ -205,3 +205,34 @@ def test_one_sentence_for_what_cannot_be_asked():
     ):
         with pytest.raises(ValueError, match=said):
             call()
+
+
+# ---------------------------------------------------------------- how an answer is shown
+
+
+def test_a_card_has_the_form_of_the_book_and_your_claim_in_it():
+    H, label = labelled(4, 0)
+    answers = [
+        (probe.marked_axes(H, rng=0), "The units of this layer stand out among all directions."),
+        (probe.unit_meaning(H, label, rng=0, n_draws=39), "Units mean more than random directions"),
+        (probe.alike(H, H[:, ::-1]), "The two layers share more than shuffled samples do."),
+    ]
+    for answer, claim in answers:
+        card = answer._repr_html_()
+        assert card.startswith('<details class="hb-claim" data-verdict="supported"')
+        assert claim in card and "your claim" in card
+        level, null = answer.levels()
+        assert level > null
+        for part in ("verdict", "statement", "numbers", "kind", "facts"):
+            assert f"hb-claim__{part}" in card
+    shuffled = np.random.default_rng(1).permutation(label)
+    card = probe.unit_meaning(H, shuffled, rng=0, n_draws=39)._repr_html_()
+    assert 'data-verdict="not supported"' in card
+
+
+def test_the_levels_are_those_of_the_headline():
+    H, _ = labelled(4, 0)
+    axes, atoms = probe.marked_axes(H, rng=0), probe.few_atoms(H, 2, n_seeds=3, n_iter=2)
+    assert axes.levels()[0] == axes.estimate
+    table = atoms.to_frame()
+    assert atoms.levels() == tuple(table.loc["K-SVD", ["unexplained", "hardest comparison"]])
