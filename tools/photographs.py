@@ -5,8 +5,8 @@
 RUN is `lfw_subset` (100 photographs that come with scikit-image), `olivetti` (400 photographs, from
 the original file olivettifaces.mat in FOLDER, or in the folder that HB_FACES names), `celeba`
 (with `celeba/list_attr_celeba.txt` and `celeba/img_align_celeba` in that folder) or `source` (drawn
-faces, 500 numbers, 2,000 atoms, 15 terms). The first two take a minute each on one core, the last
-at least fifteen; CelebA has not been tried whole. The code that measures is the chapter's own,
+faces, 500 numbers, 2,000 atoms, 15 terms). The first two take half a minute each on one core, the
+last three to fifteen; CelebA has not been tried whole. The code that measures is the chapter's own,
 taken from its notebook; only parameters are other ones. One value per network goes to
 book/photographs/RUN.json, and from these files the tables of book/photographs.md are made. No
 picture is copied or stored.
@@ -257,7 +257,7 @@ def tables(folder):
         learned, unseen = about["pictures"]
         spread = "lowest to highest" if p["n_networks"] < 6 else "95 % interval"
         parts += [
-            f"### {title[0].upper()}{title[1:]}",
+            f"## {title[0].upper()}{title[1:]}",
             f"Codes of $n = {n}$ numbers, $m = {m:,}$ atoms, $k = {k}$ terms; "
             f"{p['n_networks']} networks; {learned:,} pictures to learn from and {unseen:,} unseen "
             "ones, mirror images counted. The first network's versions of unseen pictures have an "
