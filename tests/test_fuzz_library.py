@@ -504,8 +504,6 @@ def _models():
             seeds=[0, 1],
             initialisation="normal",
         ),
-        "streamed_gram": dict(X=X, Y=X[:, ::-1], batch_size=8),
-        "streamed_cka": dict(X=X, Y=X[:, ::-1], batch_size=8),
         "activations": dict(
             model=torch.nn.Linear(4, 2), inputs=X.astype(np.float32), batch_size=8
         ),
@@ -571,6 +569,8 @@ def _probe():
         "alike_pairs": dict(
             layers={"a": X}, others={"b": X}, rng=0, measure="linear_cka", n_permutations=19
         ),
+        "streamed_gram": dict(X=X, Y=X[:, ::-1], batch_size=8),
+        "streamed_cka": dict(X=X, Y=X[:, ::-1], batch_size=8),
         "attributes_of": dict(labels=np.arange(30) % 3, n_samples=30),
         "few_atoms": dict(
             H=X, sparsity=2, rng=0, n_atoms=6, n_seeds=3, untrained=X, max_samples=30, n_iter=2

@@ -59,7 +59,9 @@ def _other_n(record):
 
 def _registered(record, part):
     entry = REGISTER[record["id"]]
-    return entry["criterion"] if part == "found" else entry["control"]["criterion"]
+    if part != "found":
+        return entry["control"]["criterion"]
+    return entry["criterion"] | {"worthwhile": entry.get("worthwhile", 0)}
 
 
 def _far(record, part):
