@@ -37,7 +37,7 @@ window.hbFig.register("sorting", (stage, data, { el, svg, slider }) => {
       el("p", { class: "hb-title" }, title), node, note) };
   };
   const left = picture("Never trained for a map");
-  const right = picture("Trained with the penalty");
+  const right = picture("Trained for a map");
   const choice = el("select", { "aria-label": "Sound" },
     ...data.names.map((name, i) => el("option", { value: i }, name)));
   choice.value = data.start;
